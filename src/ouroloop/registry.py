@@ -1,0 +1,98 @@
+"""The parts by name: one line each, imported only when used. Third parties add theirs by entry points.
+
+An installed package adds a part with an entry point in the group ``ouroloop.<family>``, for example
+``[project.entry-points."ouroloop.correctors"]  mine = "my_package:MyCorrector"``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+from ouroloop.errors import SpecError
+
+__all__ = ["FAMILIES", "names", "resolve"]
+
+FAMILIES: dict[str, dict[str, str]] = {
+    "datasets": {
+        "arrays": "ouroloop.datasets.files:Files",
+        "digits": "ouroloop.datasets.digits:Digits",
+        "gaussian": "ouroloop.datasets.gaussian:GaussianTarget",
+        "mixture": "ouroloop.datasets.mixture:MixtureTarget",
+        "mnist": "ouroloop.datasets.mnist:Mnist",
+    },
+    "generators": {
+        "command": "ouroloop.generators.command:Command",
+        "diffusion": "ouroloop.generators.diffusion:Diffusion",
+        "gaussian": "ouroloop.generators.gaussian:Gaussian",
+        "gaussian_mixture": "ouroloop.generators.gaussian_mixture:GaussianMixture",
+        "image_diffusion": "ouroloop.generators.image_diffusion:ImageDiffusion",
+        "flow": "ouroloop.generators.flow:Flow",
+        "kde": "ouroloop.generators.kde:Kde",
+        "vae": "ouroloop.generators.vae:Vae",
+    },
+    "regimes": {
+        "accumulate": "ouroloop.regimes:Accumulate",
+        "accumulate_subsample": "ouroloop.regimes:AccumulateSubsample",
+        "fixed_real": "ouroloop.regimes:FixedReal",
+        "fresh_real": "ouroloop.regimes:FreshReal",
+        "linear_accumulate": "ouroloop.regimes:LinearAccumulate",
+        "real_only": "ouroloop.regimes:RealOnly",
+        "replace": "ouroloop.regimes:Replace",
+    },
+    "correctors": {
+        "chain": "ouroloop.correctors.chain:Chain",
+        "cluster": "ouroloop.correctors.cluster:Cluster",
+        "histogram": "ouroloop.correctors.histogram:Histogram",
+        "ideal": "ouroloop.correctors.ideal:Ideal",
+        "identity": "ouroloop.correctors.identity:Identity",
+        "nearest_real": "ouroloop.correctors.nearest_real:NearestReal",
+        "transport": "ouroloop.correctors.transport:Transport",
+    },
+    "features": {
+        "classifier": "ouroloop.features.classifier:Classifier",
+        "identity": "ouroloop.features.identity:Identity",
+        "pca": "ouroloop.features.pca:Pca",
+    },
+    "metrics": {
+        "classes": "ouroloop.metrics.classes:Classes",
+        "diversity": "ouroloop.metrics.diversity:Diversity",
+        "energy": "ouroloop.metrics.energy:Energy",
+        "fid": "ouroloop.metrics.fid:Fid",
+        "gaussian_w2": "ouroloop.metrics.gaussian_w2:GaussianW2",
+        "kid": "ouroloop.metrics.kid:Kid",
+        "mmd": "ouroloop.metrics.mmd:Mmd",
+        "moments": "ouroloop.metrics.moments:Moments",
+        "nearest_real": "ouroloop.metrics.nearest_real:NearestReal",
+        "prdc": "ouroloop.metrics.prdc:Prdc",
+        "sliced_w2": "ouroloop.metrics.sliced_w2:SlicedW2",
+    },
+}
+
+
+@cache
+def _members(family: str) -> dict[str, str]:
+    if family not in FAMILIES:
+        raise SpecError(f"no family of parts '{family}'; there are: {', '.join(FAMILIES)}")
+    third = {e.name: e.value for e in entry_points(group=f"ouroloop.{family}")}
+    return {**third, **FAMILIES[family]}  # ours win: a package cannot silently replace a built-in part
+
+
+def names(family: str) -> tuple[str, ...]:
+    """Names of the parts of a family, sorted; nothing is imported."""
+    return tuple(sorted(_members(family)))
+
+
+def resolve(family: str, name: str) -> Any:
+    """The class (or factory) of a part, imported now.
+
+    Raises:
+        SpecError: there is no such part; the message lists those that there are.
+    """
+    members = _members(family)
+    if name not in members:
+        raise SpecError(f"{family}: no part '{name}'; there are: {', '.join(sorted(members))}")
+    module, _, attribute = members[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
