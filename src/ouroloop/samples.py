@@ -144,6 +144,10 @@ class Samples:
         """The same rows with some columns replaced or added."""
         return Samples({**self.columns, **columns})
 
+    def only(self, names: Sequence[str]) -> Samples:
+        """The same rows with these data columns (and the provenance) alone."""
+        return Samples({name: self[name] for name in (*names, *PROVENANCE)})
+
     def batches(self, size: int) -> Iterator[Samples]:
         """Consecutive tables of at most `size` rows."""
         for start in range(0, len(self), size):

@@ -1,0 +1,367 @@
+"""One generation of a self-consuming loop, as a pure function: ``step(state, key) -> (state, info)``.
+
+Every random stream is named by (seed, generation, purpose), and nothing else is remembered between steps,
+so the driver, the store, the backends and the tests can all run, stop and continue the same step.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from ouroloop.correction import Correction
+from ouroloop.errors import DataError, GuardError, PartError
+from ouroloop.keys import Key
+from ouroloop.pool import Pool
+from ouroloop.progress import report
+from ouroloop.protocols import Condition, Corrector, Generator, Measurement, Metric, Reference, Regime
+from ouroloop.samples import REAL, Samples, synthetic_ids
+
+__all__ = ["Info", "MemorySink", "Sink", "State", "Step"]
+
+PREVIEW_ROWS = 100
+CORRECTION_PREVIEW_ROWS = 64
+
+
+class State(NamedTuple):
+    """What one generation hands to the next.
+
+    Attributes:
+        generation: the last one completed; 0 has been trained on real data only.
+        model: its fitted generator.
+        history: synthetic rows by generation of entry; only the last one where the regime keeps no history.
+        measurements: name -> Measurement, one mapping per measured generation, oldest first.
+    """
+
+    generation: int
+    model: Generator
+    history: tuple[Pool, ...] = ()
+    measurements: tuple[Mapping[str, Measurement], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Info:
+    """What happened in one generation.
+
+    Attributes:
+        generation: which one.
+        model: its fitted generator.
+        training: the rows that it was fitted on.
+        synthetic: the corrected synthetic rows that entered, or None in generation 0.
+        metrics: name -> Measurement; empty in generations that are not measured.
+        verdicts: number of raw rows by verdict.
+        preview: up to 100 rows of the evaluated model's samples.
+        corrections_preview: before, x (= after), verdict, distance of up to 64 raw rows.
+        timings: seconds of wall time by stage.
+    """
+
+    generation: int
+    model: Generator
+    training: Pool
+    synthetic: Pool | None = None
+    metrics: Mapping[str, Measurement] = field(default_factory=dict)
+    verdicts: Mapping[str, int] = field(default_factory=dict)
+    preview: Mapping[str, np.ndarray] = field(default_factory=dict)
+    corrections_preview: Mapping[str, np.ndarray] = field(default_factory=dict)
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def alarm(self) -> int | None:
+        """0 healthy, 1 drifting, 2 collapsing; None where nothing was measured."""
+        return int(self.metrics["alarm"].value) if "alarm" in self.metrics else None
+
+
+class Sink(Protocol):
+    """Where the rows of one generation go while they are drawn, so that they need not fit in memory."""
+
+    def synthetic(self, rows: Samples) -> None:
+        """Take the corrected rows of a shard."""
+        ...
+
+    def corrections(self, correction: Correction) -> None:
+        """Take the verdicts of a shard."""
+        ...
+
+    def close(self) -> Pool:
+        """All corrected rows."""
+        ...
+
+
+class MemorySink:
+    """Keeps the rows in memory and forgets the per-row corrections."""
+
+    def __init__(self) -> None:
+        self._rows: list[Samples] = []
+
+    def synthetic(self, rows: Samples) -> None:
+        """Take the corrected rows of a shard."""
+        self._rows.append(rows)
+
+    def corrections(self, correction: Correction) -> None:
+        """Forget the verdicts; `Info` has their counts."""
+
+    def close(self) -> Pool:
+        """All corrected rows."""
+        return Pool(tuple(self._rows))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Step:
+    """The parts of a loop, prepared on the real data, and the step over them.
+
+    Args:
+        reference: the real data; `fresh` is needed by regimes with fresh real rows.
+        generator: an unfitted template; its `fit` returns fitted copies.
+        regime, corrector, metrics: prepared parts. metrics have seen the held-out rows, the corrector has not.
+        alarm: judges the history of measurements, or None.
+        fine_tune: continue from the previous generation's model instead of starting from scratch.
+        condition: "balanced", "empirical" or "none"; matters where the real rows have a label.
+        evaluation_rows, evaluate_every, last_generation: when and on how many rows metrics are computed.
+        min_real_share, subsample: the guard, and whether it trains on fewer synthetic rows or stops.
+        shard_rows: rows drawn and corrected at a time.
+        on_failure: what becomes of rows that the corrector failed on, "drop" or "keep_raw".
+    """
+
+    reference: Reference
+    generator: Generator
+    regime: Regime
+    corrector: Corrector
+    metrics: Sequence[Metric] = ()
+    alarm: Any = None
+    fine_tune: bool = False
+    condition: str = "balanced"
+    evaluation_rows: int = 1000
+    evaluate_every: int = 1
+    last_generation: int = 0
+    min_real_share: float = 0.0
+    subsample: bool = False
+    shard_rows: int = 65_536
+    on_failure: str = "drop"
+
+    def start(self, key: Key) -> tuple[State, Info]:
+        """Generation 0: the generator fitted on the real data alone.
+
+        Args:
+            key: the run's key, ``Key(seed)``.
+        """
+        began = time.perf_counter()
+        key = key.child("generation", 0)
+        training = Pool.of(self.reference.real)
+        model = self.generator.fit(training, key=key.child("fit"), previous=None)
+        fitted = time.perf_counter()
+        metrics, preview = self._measure(0, model, training, {}, (), key.child("evaluate"))
+        timings = {"fit": fitted - began, "measure": time.perf_counter() - fitted}
+        state = State(0, model, (), (metrics,) if metrics else ())
+        return state, Info(0, model, training, metrics=metrics, preview=preview, timings=timings)
+
+    def __call__(self, state: State, key: Key, sink: Sink | None = None) -> tuple[State, Info]:
+        """Generation t = state.generation + 1.
+
+        Args:
+            state: the previous generation's.
+            key: the run's key, ``Key(seed)``; streams are named by the generation.
+            sink: where the drawn rows go; memory by default.
+
+        Raises:
+            PartError: a part failed or broke its contract. GuardError: too few real rows to train on.
+        """
+        generation = state.generation + 1
+        key = key.child("generation", generation)
+        clock = _Clock()
+        real = self._real_rows(key)
+        synthetic, tally = self._draw(state.model, len(real), generation, key, sink or MemorySink())
+        clock.mark("draw")
+        history = (*state.history, synthetic) if self.regime.keeps_history else (synthetic,)
+        training = self._training_rows(real, history, generation, key)
+        clock.mark("select")
+        model = self._refit(training, state.model, key)
+        clock.mark("fit")
+        metrics, preview = self._measure(
+            generation, model, training, tally.measurements(), state.measurements, key.child("evaluate")
+        )
+        clock.mark("measure")
+        measurements = (*state.measurements, metrics) if metrics else state.measurements
+        info = Info(
+            generation, model, training, synthetic, metrics, tally.verdicts, preview, tally.preview, clock.timings
+        )
+        return State(generation, model, history, measurements), info
+
+    def refit(self, state: State, key: Key) -> Generator:
+        """The model of state.generation again, for generators that cannot be saved: same rows, same stream.
+
+        Args:
+            state: its `history` ends with this generation's rows; its `model` is the previous generation's, or
+                is ignored when training from scratch.
+            key: the run's key.
+        """
+        key = key.child("generation", state.generation)
+        if state.generation == 0:
+            return self.generator.fit(Pool.of(self.reference.real), key=key.child("fit"), previous=None)
+        training = self._training_rows(self._real_rows(key), state.history, state.generation, key)
+        return self._refit(training, state.model, key)
+
+    def _refit(self, training: Pool, previous: Generator, key: Key) -> Generator:
+        return self.generator.fit(training, key=key.child("fit"), previous=previous if self.fine_tune else None)
+
+    def _real_rows(self, key: Key) -> Samples:
+        real = self.reference.real
+        if not self.regime.fresh_real:
+            return real
+        if self.reference.fresh is None:
+            raise DataError(
+                f"this regime needs fresh real rows in every generation, and data '{self.reference.name}' has none to "
+                "give; use a regime with fixed real data, or a data set with a reserve"
+            )
+        return self.reference.fresh(len(real), key=key.child("fresh"))
+
+    def _draw(self, model: Generator, n_real: int, generation: int, key: Key, sink: Sink) -> tuple[Pool, _Tally]:
+        n = self.regime.draws(n_real, generation)
+        labels = self._labels(n, key.child("condition"))
+        tally = _Tally()
+        for shard, start in enumerate(range(0, n, self.shard_rows)):
+            count = min(self.shard_rows, n - start)
+            condition = None if labels is None else {"label": labels[start : start + count]}
+            raw = self._sample(model, count, key.child("sample", shard), condition)
+            raw = raw.replace(
+                id=synthetic_ids(generation, start, count),
+                origin=np.full(count, generation),
+                parent=np.full(count, -1),
+                verdict=np.zeros(count),
+            )
+            correction = self.corrector.correct(raw, key=key.child("correct", shard))
+            rows = correction.survivors(self.on_failure)
+            rows.check_finite(f"corrected rows of generation {generation}")
+            tally.add(correction)
+            sink.corrections(correction)
+            sink.synthetic(rows)
+            report("draw", start + count, n)
+        return sink.close(), tally
+
+    def _sample(self, model: Generator, n: int, key: Key, condition: Condition | None) -> Samples:
+        raw = model.sample(n, key=key, condition=condition)
+        if len(raw) != n:
+            raise PartError(f"the generator was asked for {n} rows and returned {len(raw)}")
+        raw.check_finite("rows drawn from the generator")
+        return raw
+
+    def _labels(self, n: int, key: Key) -> np.ndarray | None:
+        if self.condition == "none" or "label" not in self.reference.real.data_columns:
+            return None
+        labels = self.reference.real.label
+        if self.condition == "balanced":
+            classes = np.unique(labels)
+            return classes[np.arange(n) % len(classes)]
+        return labels[key.rng().integers(len(labels), size=n)]
+
+    def _training_rows(self, real: Samples, history: tuple[Pool, ...], generation: int, key: Key) -> Pool:
+        columns = history[-1].data_columns
+        if columns and set(columns) < set(real.data_columns):
+            real = real.only(columns)  # an unconditional generator draws no labels: train it without
+        training = self.regime.select(Pool.of(real), history, generation, key=key.child("select"))
+        if len(training) == 0:
+            raise PartError(
+                f"generation {generation}: no rows to train on; the corrector dropped all synthetic rows, or "
+                "synthetic_ratio is 0 in a regime without real data"
+            )
+        return self._guard(training, generation, key.child("guard"))
+
+    def _guard(self, training: Pool, generation: int, key: Key) -> Pool:
+        real, total = training.n_real, len(training)
+        if real >= self.min_real_share * total:
+            return training
+        allowed = int(real / self.min_real_share) - real
+        if not self.subsample or real == 0:
+            raise GuardError(
+                f"generation {generation} would train on {real} real of {total} rows, a real share of {real / total:.3f} "
+                f"below guards.min_real_share = {self.min_real_share}; lower regime.synthetic_ratio, choose a regime "
+                "that keeps real data, or set guards.on_violation to 'subsample'"
+            )
+        is_real = np.concatenate([part.origin == REAL for part in training.parts])
+        chosen = key.rng().choice(np.flatnonzero(~is_real), size=allowed, replace=False, shuffle=False)
+        return Pool.of(training.take(np.sort(np.concatenate([np.flatnonzero(is_real), chosen]))))
+
+    def _measure(
+        self,
+        generation: int,
+        model: Generator,
+        training: Pool,
+        from_draw: Mapping[str, Measurement],
+        past: Sequence[Mapping[str, Measurement]],
+        key: Key,
+    ) -> tuple[dict[str, Measurement], dict[str, np.ndarray]]:
+        own = {
+            "synthetic_ratio": Measurement("synthetic_ratio", training.synthetic_ratio),
+            "training_rows": Measurement("training_rows", float(len(training))),
+            **from_draw,
+        }
+        due = generation % self.evaluate_every == 0 or generation == self.last_generation
+        if not due:
+            return own, {}
+        found, preview = dict(own), {}
+        if self.metrics:
+            generated = self._evaluation_rows(model, key)
+            preview = {name: generated[name][:PREVIEW_ROWS] for name in generated.data_columns}
+            for index, metric in enumerate(self.metrics):
+                stream = key.child("metric", type(metric).__name__, index)
+                for m in metric.measure(generated, generator=model, key=stream):
+                    found[m.metric] = m
+                report("measure", index + 1, len(self.metrics))
+        if self.alarm is not None:
+            found["alarm"] = Measurement("alarm", float(self.alarm.judge([*past, found]).level))
+        return found, preview
+
+    def _evaluation_rows(self, model: Generator, key: Key) -> Samples:
+        n = self.evaluation_rows
+        labels = self._labels(n, key.child("condition"))
+        shards: list[Samples] = []
+        for start in range(0, n, self.shard_rows):
+            count = min(self.shard_rows, n - start)
+            condition = None if labels is None else {"label": labels[start : start + count]}
+            shards.append(self._sample(model, count, key.child("sample", len(shards)), condition))
+        return Samples.concat(shards) if shards else self.reference.real.take(slice(0, 0))
+
+
+class _Clock:
+    """Wall seconds between marks."""
+
+    def __init__(self) -> None:
+        self.timings: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def mark(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.timings[stage] = now - self._last
+        self._last = now
+
+
+class _Tally:
+    """Sums up the corrections of a generation's shards."""
+
+    def __init__(self) -> None:
+        self.verdicts: dict[str, int] = {}
+        self.preview: dict[str, np.ndarray] = {}
+        self._distance = 0.0
+
+    def add(self, correction: Correction) -> None:
+        for name, count in correction.counts().items():
+            self.verdicts[name] = self.verdicts.get(name, 0) + count
+        self._distance += float(np.nansum(correction.distance))
+        if not self.preview:
+            raw, proposed = correction.raw, correction.proposed
+            rows = slice(0, CORRECTION_PREVIEW_ROWS)
+            self.preview = {"before": raw.x[rows], "x": proposed.x[rows]}
+            self.preview |= {name: raw[name][rows] for name in raw.data_columns if name != "x"}
+            self.preview |= {"verdict": correction.verdict[rows], "distance": correction.distance[rows]}
+
+    def measurements(self) -> dict[str, Measurement]:
+        n = sum(self.verdicts.values())
+        if not n:
+            return {}
+        shares = {f"{name}_share": self.verdicts[name] / n for name in ("changed", "dropped", "failed")}
+        shares["corrected_share"] = shares.pop("changed")
+        values = {**shares, "distance_moved": self._distance / n}
+        return {name: Measurement(name, value, n=n) for name, value in values.items()}
