@@ -13,7 +13,7 @@ from typing import Any
 
 from ouroloop.errors import SpecError
 
-__all__ = ["FAMILIES", "names", "resolve"]
+__all__ = ["FAMILIES", "name_of", "names", "resolve"]
 
 FAMILIES: dict[str, dict[str, str]] = {
     "datasets": {
@@ -96,3 +96,9 @@ def resolve(family: str, name: str) -> Any:
         raise SpecError(f"{family}: no part '{name}'; there are: {', '.join(sorted(members))}")
     module, _, attribute = members[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def name_of(family: str, part: Any) -> str | None:
+    """The name under which a part's class is registered, or None."""
+    location = f"{type(part).__module__}:{type(part).__qualname__}"
+    return next((name for name, target in _members(family).items() if target == location), None)

@@ -276,7 +276,7 @@ class Step:
         allowed = int(real / self.min_real_share) - real
         if not self.subsample or real == 0:
             raise GuardError(
-                f"generation {generation} would train on {real} real of {total} rows, a real share of {real / total:.3f} "
+                f"generation {generation} would train on {real} real of {total} rows, a share of {real / total:.3f} "
                 f"below guards.min_real_share = {self.min_real_share}; lower regime.synthetic_ratio, choose a regime "
                 "that keeps real data, or set guards.on_violation to 'subsample'"
             )

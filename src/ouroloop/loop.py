@@ -1,0 +1,368 @@
+"""Loop: drive the step over the generations, commit each one, resume, extend and fork.
+
+for generation in loop:            # an `Info` per generation, from where the run stands
+    print(generation.metrics)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from ouroloop.assemble import Assembly, assemble, describe_part
+from ouroloop.callbacks import Callback, as_callback
+from ouroloop.correction import Correction
+from ouroloop.environment import environment, set_threads
+from ouroloop.errors import OuroloopError, SpecError
+from ouroloop.keys import Key
+from ouroloop.pool import Pool
+from ouroloop.protocols import Generator, Measurement, Saveable
+from ouroloop.samples import Samples
+from ouroloop.spec import Spec
+from ouroloop.step import Info, State
+from ouroloop.store import MemoryStore, RunStore
+
+__all__ = ["Loop"]
+
+_PARTS = {"generator": "generators", "regime": "regimes", "corrector": "correctors"}
+
+
+class Loop:
+    """A self-consuming training loop.
+
+    Args:
+        generator: anything with ``fit(X)`` and ``sample(n)``, a part of Ouroloop, or a name or mapping as in YAML.
+        real: the real rows: an array (n, ...), `Samples`, or a data set.
+        held_out: real rows for the metrics alone; without them, metrics compare with the training rows.
+        label: class labels of `real` when it is an array, shape (n,).
+        regime: which data each generation trains on; default `Replace()`.
+        corrector: a function ``f(x) -> x``, a part, a name or mapping; default: none.
+        correction_strength: SCSC's gamma; a row is corrected with probability gamma / (1 + gamma).
+        metrics: parts, names or mappings.
+        generations: the last generation.
+        seed: seed of every random stream.
+        out: the run directory, or None to keep everything in memory.
+        callbacks: functions called with each `Info` (return True to stop), or `Callback` objects.
+        fields: any other field of `Spec`: start, condition, evaluation, guards, keep, shard_rows, stop_on, ...
+
+    Raises:
+        SpecError: a field is wrong. StoreError: `out` holds a different run.
+
+    >>> import numpy as np
+    >>> loop = Loop("gaussian", np.random.default_rng(0).normal(size=(100, 2)), generations=3, metrics=["moments"])
+    >>> [info.generation for info in loop]
+    [0, 1, 2, 3]
+    """
+
+    def __init__(
+        self,
+        generator: Any,
+        real: Any,
+        held_out: Any = None,
+        *,
+        label: Any = None,
+        regime: Any = "replace",
+        corrector: Any = "identity",
+        correction_strength: float = math.inf,
+        metrics: Sequence[Any] = (),
+        generations: int = 10,
+        seed: int = 0,
+        out: Path | str | None = None,
+        cache: Path | str | None = None,
+        callbacks: Sequence[Callback | Callable[[Info], Any]] = (),
+        **fields: Any,
+    ) -> None:
+        from ouroloop.datasets.files import from_arrays
+
+        objects: dict[str, Any] = {"data": from_arrays(real, label=label, held_out=held_out)}
+        parts = {"generator": generator, "regime": regime, "corrector": corrector}
+        mapping: dict[str, Any] = {"data": {"kind": "object", "object": objects["data"].name}}
+        for field, value in parts.items():
+            mapping[field], objects[field] = describe_part(_PARTS[field], value)
+        mapping["corrector"].setdefault("correction_strength", correction_strength)
+        described = [describe_part("metrics", metric) for metric in metrics]
+        mapping["metrics"] = [text for text, _ in described]
+        if any(value is not None for _, value in described):
+            from ouroloop.options import build
+
+            objects["metrics"] = [v if v is not None else build("metrics", text) for text, v in described]
+        spec = _check_fields({"generations": generations, "seed": seed, **fields}, mapping)
+        self._set_up(spec, objects, out, cache, callbacks)
+
+    @classmethod
+    def from_spec(
+        cls,
+        spec: Spec | Mapping[str, Any],
+        out: Path | str | None = None,
+        *,
+        cache: Path | str | None = None,
+        callbacks: Sequence[Callback | Callable[[Info], Any]] = (),
+        **objects: Any,
+    ) -> Self:
+        """A loop from a specification; if `out` already holds this very run, it goes on from there."""
+        loop = cls.__new__(cls)
+        mapping = spec.resolved() if isinstance(spec, Spec) else dict(spec)
+        loop._set_up(mapping, objects, out, cache, callbacks)
+        return loop
+
+    @classmethod
+    def resume(
+        cls, path: Path | str, *, generations: int | None = None, callbacks: Sequence[Any] = (), **objects: Any
+    ) -> Self:
+        """Go on with a run, to its own last generation or to another one.
+
+        Args:
+            path: a run directory.
+            generations: a new last generation, to extend the run.
+            callbacks: as for `Loop`.
+            objects: parts that were given as Python objects: ``generator=...``, ``real=...``, ...
+        """
+        store = RunStore.open(Path(path))
+        spec = dict(store.spec)
+        if generations is not None:
+            done = store.generations()
+            if done and generations < done[-1]:
+                raise SpecError(f"{path}: has {done[-1]} generations already; fork it to continue from an earlier one")
+            spec["generations"] = generations
+        return cls.from_spec(spec, path, callbacks=callbacks, **_data_objects(objects))
+
+    @classmethod
+    def fork(cls, path: Path | str, *, at: int, out: Path | str, callbacks: Sequence[Any] = (), **changes: Any) -> Self:
+        """A new run that shares generations 0..`at` with another one and goes on with something changed.
+
+        Args:
+            path: the run to start from.
+            at: the last generation to share.
+            out: the new run directory.
+            callbacks: as for `Loop`.
+            changes: fields of the specification (``corrector={"kind": "cluster"}``), or Python objects for parts.
+        """
+        source = RunStore.open(Path(path))
+        spec, objects = dict(source.spec), {}
+        for field, value in changes.items():
+            if field in _PARTS:
+                spec[field], objects[field] = describe_part(_PARTS[field], value)
+                if field == "corrector":
+                    spec[field].setdefault("correction_strength", changes.get("correction_strength", math.inf))
+            elif field in Spec.model_fields:
+                spec[field] = value
+            elif field != "correction_strength":
+                objects[field] = value
+        spec = _check_fields(spec, {k: spec[k] for k in (*_PARTS, "data", "metrics")})
+        assembly = assemble(spec, _data_objects(objects))
+        source.fork(
+            Path(out),
+            at=at,
+            spec=assembly.spec,
+            fingerprint=assembly.fingerprint,
+            environment=environment(),
+            arm=spec["arm"],
+            seed=spec["seed"],
+        )
+        loop = cls.__new__(cls)
+        loop._attach(assembly, RunStore.open(Path(out)), callbacks)
+        return loop
+
+    def _set_up(
+        self,
+        spec: dict[str, Any],
+        objects: Mapping[str, Any],
+        out: Path | str | None,
+        cache: Path | str | None,
+        callbacks: Sequence[Any],
+    ) -> None:
+        set_threads(spec["threads"])
+        assembly = assemble(spec, objects, cache=Path(cache) if cache is not None else None)
+        arguments = {
+            "spec": assembly.spec,
+            "fingerprint": assembly.fingerprint,
+            "environment": environment(),
+            "arm": spec["arm"],
+            "seed": spec["seed"],
+        }
+        store = (
+            MemoryStore.create(**arguments) if out is None else RunStore.create(Path(out), exist_ok=True, **arguments)
+        )
+        self._attach(assembly, store, callbacks)
+
+    def _attach(self, assembly: Assembly, store: Any, callbacks: Sequence[Any]) -> None:
+        self.assembly, self.store = assembly, store
+        self.spec, self.step = assembly.spec, assembly.step
+        self.key = Key(self.spec["seed"])
+        self.callbacks = [as_callback(c) for c in callbacks]
+        if self.spec["stop_on"] != "never":
+            from ouroloop.callbacks import EarlyStop
+
+            self.callbacks.append(EarlyStop(level=self.spec["stop_on"]))
+        self.model: Generator | None = None
+
+    @property
+    def generations(self) -> int:
+        """The last generation of this run."""
+        return int(self.spec["generations"])
+
+    def run(self) -> Self:
+        """Run to the end and return self; `metric_rows` and `model` then hold the results."""
+        for _ in self:
+            pass
+        return self
+
+    def metric_rows(self) -> list[dict[str, Any]]:
+        """All measurements so far, one dict a row: arm, seed, generation, metric, value, low, high, floor, ..."""
+        return self.store.metric_rows()
+
+    def __iter__(self) -> Iterator[Info]:
+        """Yield an `Info` for every generation that is still to do, committing each before it is yielded."""
+        with self.store.lock():
+            done = self.store.generations()
+            self.store.write_forecasts(self.assembly.forecasts)
+            self.store.append_event("start", generations_done=len(done), last=self.generations)
+            for callback in self.callbacks:
+                callback.on_start(self)
+            try:
+                yield from self._remaining(done)
+            except OuroloopError as error:
+                self.store.append_event("error", kind=type(error).__name__, message=str(error))
+                raise
+            finally:
+                for callback in self.callbacks:
+                    callback.on_end(self)
+
+    def _remaining(self, done: Sequence[int]) -> Iterator[Info]:
+        state: State | None = None
+        if done:
+            state = self.restore(done[-1])
+            self.model = state.model
+        while state is None or state.generation < self.generations:
+            state, info = self._advance(state)
+            self.model = state.model
+            stop = [callback.on_generation(info) for callback in self.callbacks]
+            yield info
+            if any(stop):
+                self.store.append_event("stopped early", generation=state.generation)
+                return
+        self.store.append_event("done", generation=self.generations)
+
+    def _advance(self, state: State | None) -> tuple[State, Info]:
+        writer = self.store.begin(0 if state is None else state.generation + 1)
+        try:
+            if state is None:
+                state, info = self.step.start(self.key)
+            else:
+                state, info = self.step(state, self.key, _StoreSink(writer))
+            if isinstance(info.model, Saveable):
+                info.model.save(writer.model_dir)
+            for name, columns in (("preview", info.preview), ("corrections_preview", info.corrections_preview)):
+                if columns:
+                    writer.preview(name, columns)
+            writer.commit(state=_summary(info), metrics=self._rows(info))
+        except BaseException:
+            writer.abort()
+            raise
+        keep = self.spec["keep"]
+        if keep["last"] is not None or keep["every"] is not None:
+            self.store.prune(
+                keep_last=keep["last"], keep_every=keep["every"], keep_synthetic=self.step.regime.keeps_history
+            )
+        return state, info
+
+    def _rows(self, info: Info) -> list[dict[str, Any]]:
+        forecasts = {f["metric"]: f["values"] for f in reversed(self.assembly.forecasts)}
+        rows = []
+        for m in info.metrics.values():
+            values = forecasts.get(m.metric, ())
+            forecast = values[info.generation] if info.generation < len(values) else None
+            rows.append(
+                {
+                    "arm": self.spec["arm"],
+                    "seed": self.spec["seed"],
+                    "generation": info.generation,
+                    **{name: getattr(m, name) for name in ("metric", "value", "low", "high", "floor", "n")},
+                    "forecast": math.nan if forecast is None else float(forecast),
+                }
+            )
+        return rows
+
+    def restore(self, generation: int) -> State:
+        """The state at the end of a committed generation, exactly as it was."""
+        keeps = self.step.regime.keeps_history
+        first = 1 if keeps else max(generation, 1)
+        history = tuple(self.store.synthetic(t) for t in range(first, generation + 1))
+        measured: dict[int, dict[str, Measurement]] = {}
+        for row in self.store.metric_rows():
+            if row["generation"] <= generation:
+                fields = {name: row[name] for name in ("metric", "value", "low", "high", "floor", "n")}
+                measured.setdefault(row["generation"], {})[row["metric"]] = Measurement(**fields)
+        measurements = tuple(measured[t] for t in sorted(measured))
+        return State(generation, self._model(generation, history), history, measurements)
+
+    def _model(self, generation: int, history: tuple[Pool, ...]) -> Generator:
+        directory = self.store.model_dir(generation)
+        if isinstance(self.step.generator, Saveable) and directory is not None:
+            return self.step.generator.load(directory)
+        previous: Any = None
+        if self.step.fine_tune and generation > 0:
+            previous = self.restore(generation - 1).model
+        return self.step.refit(State(generation, previous, history), self.key)
+
+
+class _StoreSink:
+    """Writes a generation's rows into the store as they are drawn."""
+
+    def __init__(self, writer: Any) -> None:
+        self._rows, self._corrections = writer.table("synthetic"), writer.corrections()
+
+    def synthetic(self, rows: Samples) -> None:
+        """Append corrected rows."""
+        self._rows.write(rows)
+
+    def corrections(self, correction: Correction) -> None:
+        """Append a shard's verdicts."""
+        raw = correction.raw
+        self._corrections.write(
+            {"id": raw.id, "parent": raw.parent, "verdict": correction.verdict, "distance": correction.distance}
+        )
+
+    def close(self) -> Pool:
+        """The rows, read back from where they were written."""
+        self._corrections.close()
+        return self._rows.close()
+
+
+def _summary(info: Info) -> dict[str, Any]:
+    return {
+        "generation": info.generation,
+        "training_rows": len(info.training),
+        "real_rows": info.training.n_real,
+        "verdicts": dict(info.verdicts),
+        "fit": dict(getattr(info.model, "info", None) or {}),
+        "timings_s": dict(info.timings),
+    }
+
+
+def _check_fields(fields: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The plain fields of a specification, checked, with the (already resolved) parts put in."""
+    from pydantic import ValidationError
+
+    from ouroloop.options import explain
+
+    unknown = set(fields) - set(Spec.model_fields)
+    if unknown:
+        raise SpecError(f"unknown field(s) {', '.join(sorted(unknown))}; there are: {', '.join(Spec.model_fields)}")
+    try:
+        return Spec.model_validate({**fields, **parts}).resolved()
+    except ValidationError as error:
+        problems = explain(error, ())
+        raise SpecError("\n".join(f"{'.'.join(map(str, path))}: {text}" for path, text in problems)) from error
+
+
+def _data_objects(objects: Mapping[str, Any]) -> dict[str, Any]:
+    """``real=``, ``held_out=``, ``label=`` as given to `Loop`, turned into the data object."""
+    rest = {k: v for k, v in objects.items() if k not in ("real", "held_out", "label")}
+    if "real" in objects:
+        from ouroloop.datasets.files import from_arrays
+
+        rest["data"] = from_arrays(objects["real"], label=objects.get("label"), held_out=objects.get("held_out"))
+    return rest
