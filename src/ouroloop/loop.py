@@ -99,12 +99,23 @@ class Loop:
         *,
         cache: Path | str | None = None,
         callbacks: Sequence[Callback | Callable[[Info], Any]] = (),
+        base: Path | str | None = None,
         **objects: Any,
     ) -> Self:
-        """A loop from a specification; if `out` already holds this very run, it goes on from there."""
+        """A loop from a specification; if `out` already holds this very run, it goes on from there.
+
+        Args:
+            spec: a `Spec`, or its resolved mapping.
+            out: the run directory, or None for memory.
+            cache: folder for feature extractors and downloads.
+            callbacks: as for `Loop`.
+            base: a run with the same data, generator and seed, whose generation 0 is taken instead of fitted again.
+            objects: parts given as Python objects.
+        """
         loop = cls.__new__(cls)
         mapping = spec.resolved() if isinstance(spec, Spec) else dict(spec)
         loop._set_up(mapping, objects, out, cache, callbacks)
+        loop._base = None if base is None else RunStore.open(Path(base))
         return loop
 
     @classmethod
@@ -197,6 +208,7 @@ class Loop:
 
             self.callbacks.append(EarlyStop(level=self.spec["stop_on"]))
         self.model: Generator | None = None
+        self._base: RunStore | None = None
 
     @property
     def generations(self) -> int:
@@ -249,7 +261,7 @@ class Loop:
         writer = self.store.begin(0 if state is None else state.generation + 1)
         try:
             if state is None:
-                state, info = self.step.start(self.key)
+                state, info = self.step.start(self.key, self._shared_start())
             else:
                 state, info = self.step(state, self.key, _StoreSink(writer))
             if isinstance(info.model, Saveable):
@@ -267,6 +279,16 @@ class Loop:
                 keep_last=keep["last"], keep_every=keep["every"], keep_synthetic=self.step.regime.keeps_history
             )
         return state, info
+
+    def _shared_start(self) -> Generator | None:
+        if self._base is None or not isinstance(self.step.generator, Saveable):
+            return None
+        ours, theirs = self.assembly.fingerprint, self._base.fingerprint
+        for field in ("data", "data_sha256", "generator", "seed"):
+            if ours[field] != theirs.get(field):
+                raise SpecError(f"{self._base.path}: cannot share its generation 0, '{field}' differs")
+        directory = self._base.model_dir(0)
+        return None if directory is None else self.step.generator.load(directory)
 
     def _rows(self, info: Info) -> list[dict[str, Any]]:
         forecasts = {f["metric"]: f["values"] for f in reversed(self.assembly.forecasts)}

@@ -142,21 +142,23 @@ class Step:
     shard_rows: int = 65_536
     on_failure: str = "drop"
 
-    def start(self, key: Key) -> tuple[State, Info]:
+    def start(self, key: Key, model: Generator | None = None) -> tuple[State, Info]:
         """Generation 0: the generator fitted on the real data alone.
 
         Args:
             key: the run's key, ``Key(seed)``.
+            model: the fitted model, where another run with the same data, generator and seed has it already.
         """
-        began = time.perf_counter()
+        clock = _Clock()
         key = key.child("generation", 0)
         training = Pool.of(self.reference.real)
-        model = self.generator.fit(training, key=key.child("fit"), previous=None)
-        fitted = time.perf_counter()
+        if model is None:
+            model = self.generator.fit(training, key=key.child("fit"), previous=None)
+        clock.mark("fit")
         metrics, preview = self._measure(0, model, training, {}, (), key.child("evaluate"))
-        timings = {"fit": fitted - began, "measure": time.perf_counter() - fitted}
+        clock.mark("measure")
         state = State(0, model, (), (metrics,) if metrics else ())
-        return state, Info(0, model, training, metrics=metrics, preview=preview, timings=timings)
+        return state, Info(0, model, training, metrics=metrics, preview=preview, timings=clock.timings)
 
     def __call__(self, state: State, key: Key, sink: Sink | None = None) -> tuple[State, Info]:
         """Generation t = state.generation + 1.

@@ -1,0 +1,101 @@
+"""Live progress of many runs in a terminal, with the time left; plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
+
+from ouroloop.backends.local import CellEvent
+
+__all__ = ["LiveProgress"]
+
+_STATUS = {0: ("healthy", "green"), 1: ("drifting", "yellow"), 2: ("collapsing", "red")}
+_LINE_EVERY_S = 5.0
+
+
+class LiveProgress:
+    """Shows `CellEvent`s. Use as a context manager and hand `listen` to the backend.
+
+    Args:
+        total: generations to do over all cells (generation 0 counts as one).
+        console: where to draw.
+    """
+
+    def __init__(self, total: int, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=self._console,
+            expand=True,
+        )
+        self._task = self._bar.add_task("generations", total=total)
+        self._total, self._began, self._said = total, time.monotonic(), 0.0
+        self._done: dict[str, int] = {}
+        self._alarm: dict[str, int] = {}
+        self._stage: dict[str, str] = {}
+        self._last: dict[str, int] = {}
+        self._live = Live(console=self._console, refresh_per_second=4, get_renderable=self._render, transient=True)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def listen(self, event: CellEvent) -> None:
+        """Take one event."""
+        self._done[event.cell] = max(event.generation + 1, self._done.get(event.cell, 0))
+        self._last[event.cell] = event.last
+        if event.alarm is not None:
+            self._alarm[event.cell] = event.alarm
+        if event.stage:
+            self._stage[event.cell] = f"{event.stage} {event.done}/{event.total}"
+        else:
+            self._stage.pop(event.cell, None)
+        self._bar.update(self._task, completed=self.done)
+        if not self._console.is_terminal and time.monotonic() - self._said > _LINE_EVERY_S:
+            self._said = time.monotonic()
+            self._console.print(self.line(), highlight=False)
+
+    @property
+    def done(self) -> int:
+        """Generations done over all cells."""
+        return sum(self._done.values())
+
+    def line(self) -> str:
+        """'12/99 generations, 31 s, about 225 s left'."""
+        spent = time.monotonic() - self._began
+        left = f", about {spent / self.done * (self._total - self.done):.0f} s left" if self.done else ""
+        return f"{self.done}/{self._total} generations, {spent:.0f} s{left}"
+
+    def _render(self) -> Group:
+        lines = [self._bar, *(self._cell(name) for name in self._last if self._shown(name))]
+        return Group(*lines)
+
+    def _shown(self, name: str) -> bool:
+        return self._done[name] <= self._last[name] or name in self._alarm
+
+    def _cell(self, name: str) -> Text:
+        count = f"{max(self._done[name] - 1, 0):>4}/{self._last[name]}"
+        text = Text(f"  {name:<32} {count}  ", overflow="ellipsis", no_wrap=True)
+        if name in self._alarm:
+            text.append(*_STATUS[self._alarm[name]])
+        if self._done[name] <= self._last[name]:
+            text.append(f"  {self._stage.get(name, '')}", style="dim")
+        return text

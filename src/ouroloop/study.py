@@ -1,0 +1,214 @@
+"""A study: several arms with the same seeds, controls among them, and what is expected of their curves."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from ouroloop.backends.local import Cell, Listener, run_cells
+from ouroloop.checks import Check, CheckResult, evaluate
+from ouroloop.errors import SpecError
+from ouroloop.options import explain
+from ouroloop.spec import Spec, apply_overrides, merge
+from ouroloop.yaml_file import YamlFile, read_yaml
+
+__all__ = ["Arm", "Study", "find_study", "run_study", "study_names"]
+
+_FROZEN = ConfigDict(frozen=True, extra="forbid")
+
+
+class Arm(BaseModel):
+    """One curve of a study: the base specification with something changed."""
+
+    model_config = _FROZEN
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$", description="also the folder's name")]
+    label: Annotated[str, Field(description="how figures call it")] = ""
+    role: Annotated[Literal["arm", "control"], Field(description="what is tried, or what it is compared with")] = "arm"
+    set: Annotated[dict[str, Any], Field(description="fields that differ from the base")] = {}
+
+
+class Study(BaseModel):
+    """A published or new experiment as data."""
+
+    model_config = _FROZEN
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="name of the study")]
+    title: Annotated[str, Field(description="one line")] = ""
+    description: Annotated[str, Field(description="what it reproduces and how it differs")] = ""
+    reference: Annotated[str, Field(description="the paper and section")] = ""
+    backend: Annotated[
+        Literal["local", "vectorised"], Field(description="processes, or all arms and seeds in one array (Gaussians)")
+    ] = "local"
+    seeds: Annotated[list[int], Field(min_length=1, description="the same seeds in every arm")]
+    base: Annotated[dict[str, Any], Field(description="the specification that all arms share")]
+    arms: Annotated[list[Arm], Field(min_length=1)]
+    checks: list[Check] = []
+    quick: Annotated[dict[str, Any], Field(description="fields that --quick changes (seeds, base)")] = {}
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) != len(seeds) or min(seeds) < 0:
+            raise ValueError("seeds must be different whole numbers >= 0")
+        return seeds
+
+    @classmethod
+    def read(cls, source: Path | str, *, quick: bool = False, overrides: Sequence[str] = ()) -> Study:
+        """Read a study by name or path; `overrides` go to the base, for example ``generations=3``."""
+        file = find_study(source)
+        data = dict(file.data or {})
+        if quick:
+            change = data.get("quick", {})
+            data = merge({**data, "base": data.get("base", {})}, change if isinstance(change, dict) else {})
+        if overrides and isinstance(data.get("base"), dict):
+            data["base"] = apply_overrides(data["base"], overrides)
+        try:
+            study = cls.model_validate(data)
+        except ValidationError as error:
+            raise SpecError(_problems(error, file)) from error
+        names = [arm.name for arm in study.arms]
+        if len(set(names)) != len(names):
+            raise SpecError(f"arms: two have the same name{file.where(('arms',))}")
+        for arm in study.arms:
+            study.spec(arm, study.seeds[0], file=file)
+        return study
+
+    def spec(self, arm: Arm, seed: int, *, file: YamlFile | None = None) -> Spec:
+        """The checked specification of one arm and seed."""
+        mapping = {**merge(self.base, arm.set), "name": f"{self.name}-{arm.name}", "arm": arm.name, "seed": seed}
+        try:
+            return Spec.from_mapping(mapping)
+        except SpecError as error:
+            where = file.where(("base",)) if file else ""
+            raise SpecError(f"arm '{arm.name}': {error}{where}") from error
+
+
+def study_names() -> list[str]:
+    """Names of the studies that come with the package."""
+    folder = resources.files("ouroloop.studies")
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def find_study(source: Path | str) -> YamlFile:
+    """The YAML of a study given by name or path.
+
+    Raises:
+        SpecError: neither a bundled study nor a file; the message lists the bundled ones.
+    """
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", str(source)) and str(source) in study_names():
+        text = resources.files("ouroloop.studies").joinpath(f"{source}.yaml").read_text(encoding="utf-8")
+        return read_yaml(text, name=f"{source}.yaml")
+    path = Path(source)
+    if not path.is_file():
+        raise SpecError(f"no study or file '{source}'; bundled studies: {', '.join(study_names())}")
+    return read_yaml(path)
+
+
+def run_study(
+    study: Study,
+    out: Path,
+    *,
+    workers: int | None = None,
+    listener: Listener | None = None,
+    cache: Path | None = None,
+) -> list[CheckResult]:
+    """Run or resume every arm and seed, then check the statements.
+
+    Args:
+        study: what to run.
+        out: the study's directory; arms and seeds become ``<out>/<arm>/seed-<k>``.
+        workers, listener, cache: as for `run_cells`.
+
+    Returns:
+        One result a check, also written to ``<out>/study.json``.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    _write_summary(study, out, [])
+    if study.backend == "vectorised":
+        from ouroloop.backends.vectorised import run_study_vectorised
+
+        run_study_vectorised(study, out, listener=listener)
+    else:
+        run_cells(_starts(study, out), workers=workers, listener=listener, cache=cache)
+        run_cells(_cells(study, out), workers=workers, listener=listener, cache=cache)
+    rows = read_rows(study, out)
+    results = [evaluate(check, rows) for check in study.checks]
+    _write_summary(study, out, results)
+    return results
+
+
+def _starts(study: Study, out: Path) -> list[Cell]:
+    """Generation 0, once a seed: it is the same in every arm that shares data, generator and seed."""
+    cells = []
+    for seed in study.seeds:
+        spec = study.spec(study.arms[0], seed).resolved()
+        spec = {
+            **spec,
+            "generations": 0,
+            "metrics": [],
+            "arm": "generation-0",
+            "regime": {"kind": "real_only", **_NONE},
+        }
+        cells.append(Cell(f"generation 0, seed {seed}", spec, _start_path(out, seed)))
+    return cells
+
+
+_NONE = {"synthetic_ratio": 0.0}
+
+
+def _cells(study: Study, out: Path) -> list[Cell]:
+    cells = []
+    for seed in study.seeds:
+        first = study.spec(study.arms[0], seed)
+        for arm in study.arms:
+            spec = study.spec(arm, seed)
+            same = spec.data == first.data and spec.generator == first.generator
+            path = out / arm.name / f"seed-{seed}"
+            base = _start_path(out, seed) if same else None
+            cells.append(Cell(f"{arm.name}, seed {seed}", spec.resolved(), path, base))
+    return cells
+
+
+def _start_path(out: Path, seed: int) -> Path:
+    return out / ".generation-0" / f"seed-{seed}"
+
+
+def read_rows(study: Study, out: Path) -> dict[tuple[str, str], dict[int, dict[int, float]]]:
+    """The measurements of all arms, as the checks read them."""
+    import pyarrow.parquet as pq
+
+    rows: dict[tuple[str, str], dict[int, dict[int, float]]] = {}
+    for arm in study.arms:
+        for path in sorted((out / arm.name).rglob("metrics.parquet")):
+            for row in pq.read_table(path, columns=["seed", "generation", "metric", "value"]).to_pylist():
+                by_seed = rows.setdefault((arm.name, row["metric"]), {})
+                by_seed.setdefault(row["seed"], {})[row["generation"]] = row["value"]
+    return rows
+
+
+def _write_summary(study: Study, out: Path, results: Sequence[CheckResult]) -> None:
+    from ouroloop.atomic import write_text
+
+    summary = {
+        "name": study.name,
+        "title": study.title,
+        "description": study.description,
+        "reference": study.reference,
+        "seeds": study.seeds,
+        "arms": [{"name": a.name, "label": a.label or a.name, "role": a.role} for a in study.arms],
+        "checks": [r.model_dump() for r in results],
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    write_text(out / "study.json", json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+
+
+def _problems(error: ValidationError, file: YamlFile) -> str:
+    return "\n".join(
+        f"{'.'.join(map(str, path)) or 'study'}: {text}{file.where(path)}" for path, text in explain(error, ())
+    )
