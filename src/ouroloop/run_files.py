@@ -1,0 +1,166 @@
+"""The files at the top of a run directory: what the run is, and whether it is the one that is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ouroloop.atomic import encode_json, plain, read_json, read_text, same, write_bytes
+from ouroloop.errors import StoreError
+from ouroloop.manifest import Problem, digest_of
+
+__all__ = [
+    "FORMAT",
+    "RUN",
+    "anchor_of",
+    "differing_fields",
+    "flatten",
+    "read_run",
+    "read_spec",
+    "verify_run_files",
+    "write_run_files",
+    "write_spec",
+]
+
+FORMAT = 1
+RUN = "run.json"
+SPEC = "spec.yaml"
+_HASHED = (SPEC, "fingerprint.json", "environment.json")
+_SPEC_LIMIT = 4 << 20
+_ABSENT = "(absent)"
+
+
+def anchor_of(fingerprint: Mapping[str, Any]) -> str:
+    """SHA-256 of the fingerprint: what the manifest of generation 0 points to."""
+    return hashlib.sha256(encode_json(dict(sorted(flatten(fingerprint).items())), "fingerprint")).hexdigest()
+
+
+def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one with dotted names; lists stay whole.
+
+    >>> flatten({"regime": {"kind": "replace", "synthetic_ratio": 1.0}})
+    {'regime.kind': 'replace', 'regime.synthetic_ratio': 1.0}
+    """
+    flat: dict[str, Any] = {}
+    for name, item in value.items():
+        if isinstance(item, Mapping) and item:
+            flat |= flatten(item, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = item
+    return flat
+
+
+def differing_fields(got: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
+    """One text a field in which two fingerprints differ: its dotted name, what was got, what is stored."""
+    ours, theirs = flatten(plain(got, "fingerprint")), flatten(stored)
+    names = [*ours, *(name for name in theirs if name not in ours)]
+    pairs = ((name, ours.get(name, _ABSENT), theirs.get(name, _ABSENT)) for name in names)
+    return [f"{name}: got {a!r}, stored {b!r}" for name, a, b in pairs if not same(a, b)]
+
+
+def write_run_files(
+    directory: Path,
+    *,
+    spec: Mapping[str, Any],
+    fingerprint: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    run: Mapping[str, Any],
+) -> None:
+    """Write the top of a new run; run.json comes last and makes the directory a run.
+
+    Args:
+        run: arm, seed, anchor and whether it was forked, as they are stored in run.json.
+    """
+    contents = {
+        SPEC: encode_spec(spec),
+        "fingerprint.json": encode_json(fingerprint, "fingerprint", indent=1),
+        "environment.json": encode_json(environment, "environment", indent=1),
+    }
+    for name, data in contents.items():
+        write_bytes(directory / name, data)
+    digests = {name: [hashlib.sha256(data).hexdigest()] for name, data in contents.items()}
+    record = {"format": FORMAT, **run, "files": digests}
+    write_bytes(directory / RUN, encode_json(record, RUN, indent=1))
+
+
+def encode_spec(spec: Mapping[str, Any]) -> bytes:
+    """YAML text of a specification, in its own order, without aliases."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+    text = yaml.dump(plain(spec, "spec"), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return text.encode()
+
+
+def write_spec(directory: Path, spec: Mapping[str, Any]) -> None:
+    """Replace spec.yaml. run.json knows the old and the new one, so that a crash in between does no harm."""
+    data, run = encode_spec(spec), read_run(directory)
+    digest = hashlib.sha256(data).hexdigest()
+    known = run["files"][SPEC]
+    if known[-1] == digest:
+        return
+    run["files"][SPEC] = [known[-1], digest]
+    write_bytes(directory / RUN, encode_json(run, RUN, indent=1))
+    write_bytes(directory / SPEC, data)
+
+
+def read_spec(directory: Path) -> dict[str, Any]:
+    """The specification in a run directory."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):  # a few aliases of aliases can stand for gigabytes
+                raise yaml.YAMLError("aliases are not allowed here")
+            return super().compose_node(parent, index)
+
+    path = directory / SPEC
+    try:
+        spec = yaml.load(read_text(path, _SPEC_LIMIT), Loader=Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise StoreError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(spec, dict):
+        raise StoreError(f"{path}: expected a mapping, got {type(spec).__name__}")
+    return spec
+
+
+def read_run(directory: Path) -> dict[str, Any]:
+    """run.json, checked.
+
+    Raises:
+        StoreError: the directory is no run, or one of a later format.
+    """
+    path = directory / RUN
+    if not directory.is_dir():
+        raise StoreError(f"{directory}: no such directory")
+    if not path.is_file():
+        raise StoreError(f"{directory}: not a run directory ({RUN} is missing)")
+    run = read_json(path)
+    if not isinstance(run, dict) or not isinstance(run.get("format"), int):
+        raise StoreError(f"{path}: not a run's description; truncated or changed by hand?")
+    if run["format"] > FORMAT:
+        raise StoreError(f"{path}: format {run['format']}; this version reads up to {FORMAT}: install a newer one")
+    kinds: dict[str, Any] = {"arm": str, "seed": int, "anchor": str, "files": dict}
+    for name, kind in kinds.items():
+        if not isinstance(run.get(name), kind):
+            raise StoreError(f"{path}: '{name}' should be a {kind.__name__}, got {run.get(name)!r}")
+    if not all(isinstance(run["files"].get(name), list) and run["files"][name] for name in _HASHED):
+        raise StoreError(f"{path}: the digests of {', '.join(_HASHED)} are incomplete")
+    return run
+
+
+def verify_run_files(directory: Path, run: Mapping[str, Any]) -> list[Problem]:
+    """What is wrong with the files at the top."""
+    problems = []
+    for name in _HASHED:
+        path = directory / name
+        if not path.is_file():
+            problems.append(Problem(name, "missing"))
+        elif digest_of(path) not in run["files"][name]:
+            problems.append(Problem(name, f"changed: its SHA-256 is not the one in {RUN}"))
+    return problems

@@ -1,0 +1,507 @@
+"""The run directory: committed one generation at a time, resumed, forked, pruned and verified.
+
+A generation is written under a hidden name, fsynced and renamed, so that a crash at any instant loses at most
+that generation. Progress is what lies in `generations/`; nothing else says how far a run has come. Nothing is
+ever unpickled, and what is read back is compared with the manifest first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from ouroloop import manifest as manifests
+from ouroloop import run_files
+from ouroloop.atomic import (
+    append_line,
+    clear_temporary,
+    crash_point,
+    encode_json,
+    fsync_directory,
+    read_json,
+    read_text,
+    remove,
+    storing,
+    temporary_name,
+    write_json,
+)
+from ouroloop.errors import StoreError
+from ouroloop.generation_writer import GenerationWriter
+from ouroloop.ipc import open_arrow
+from ouroloop.locking import RunLock
+from ouroloop.manifest import Problem
+from ouroloop.memory_store import MemoryStore
+from ouroloop.names import safe_name
+from ouroloop.pool import Pool
+from ouroloop.rollup import MetricsTable, check_rows, stored_generations
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["GenerationWriter", "MemoryStore", "Problem", "RunStore", "safe_name"]
+
+METRICS = "metrics.parquet"
+EVENTS = "events.jsonl"
+FORECASTS = "forecasts.json"
+
+
+class RunStore:
+    """A run directory. Use `create` or `open`; the constructor takes what they have read.
+
+    Attributes:
+        path: the directory.
+        arm, seed: what the run's metrics are marked with.
+        spec, fingerprint, environment: as they were given.
+    """
+
+    def __init__(self, path: Path, run: Mapping[str, Any]) -> None:
+        self.path = path
+        self.arm: str = run["arm"]
+        self.seed: int = run["seed"]
+        self.forked_from: dict[str, Any] | None = run.get("forked_from")
+        self.spec: dict[str, Any] = run_files.read_spec(path)
+        self.fingerprint: dict[str, Any] = read_json(path / "fingerprint.json")
+        self.environment: dict[str, Any] = read_json(path / "environment.json")
+        self._anchor: str = run["anchor"]
+        self._lock = RunLock(path)
+        self._metrics = MetricsTable(self.arm, self.seed)
+        self._manifests: dict[int, dict[str, Any]] = {}
+        self._sound: set[Path] = set()
+        self._pruned: dict[int, bool] = {}
+
+    # --- make, open, fork -------------------------------------------------------------------------------------
+
+    @classmethod
+    def create(
+        cls,
+        path: Path | str,
+        *,
+        spec: Mapping[str, Any],
+        fingerprint: Mapping[str, Any],
+        environment: Mapping[str, Any],
+        arm: str = "",
+        seed: int = 0,
+        exist_ok: bool = False,
+    ) -> Self:
+        """A new run directory; or, with `exist_ok`, the one that is there if its fingerprint is the same.
+
+        Raises:
+            StoreError: a run exists (the differing fields are named), or something else is in the way.
+        """
+        path = Path(path)
+        if not (path / run_files.RUN).exists():
+            run = {"arm": arm, "seed": seed, "anchor": run_files.anchor_of(fingerprint), "forked_from": None}
+            with _new_directory(path) as is_new:
+                if is_new:
+                    run_files.write_run_files(
+                        path, spec=spec, fingerprint=fingerprint, environment=environment, run=run
+                    )
+            if is_new:
+                return cls.open(path)
+        store = cls.open(path)
+        store.check_fingerprint(fingerprint)
+        if not exist_ok:
+            raise StoreError(f"{path}: this run exists already; resume it, or choose another name")
+        return store
+
+    @classmethod
+    def open(cls, path: Path | str) -> Self:
+        """The run in a directory. metrics.parquet is brought up to date where that is needed and possible.
+
+        Raises:
+            StoreError: it is no run directory, or its files are damaged.
+        """
+        path = Path(path)
+        store = cls(path, run_files.read_run(path))
+        committed = len(store.generations())
+        if committed and stored_generations(path / METRICS) != committed:
+            with contextlib.suppress(StoreError), store.lock():  # another writer will do it, or the disk is read-only
+                pass
+        return store
+
+    def fork(
+        self,
+        out: Path | str,
+        *,
+        at: int,
+        spec: Mapping[str, Any],
+        fingerprint: Mapping[str, Any],
+        environment: Mapping[str, Any],
+        arm: str | None = None,
+        seed: int | None = None,
+    ) -> Self:
+        """A new run that shares generations 0..at with this one (hard links where possible) and goes its own way.
+
+        Args:
+            arm, seed: those of the new run; as here where None.
+
+        Raises:
+            StoreError: there is no generation `at`, its model was pruned, or `out` is in use.
+        """
+        if at not in self.generations():
+            raise StoreError(f"{self.path}: cannot fork at generation {at}: {self._committed()}")
+        if any(name.startswith("model/") for name in manifests.read_pruned(self.generation_dir(at))):
+            raise StoreError(f"{self.path}: cannot fork at generation {at}: its model was pruned")
+        self.check(range(at + 1))
+        out = Path(out)
+        run = {
+            "arm": self.arm if arm is None else arm,
+            "seed": self.seed if seed is None else seed,
+            "anchor": self._anchor,
+            "forked_from": {"run": self.path.name, "at": at, "manifest": self._manifest(at)["digest"]},
+        }
+        with _new_directory(out) as is_new:
+            if not is_new:
+                raise StoreError(f"{out}: this run exists already; choose another name for the fork")
+            for t in range(at + 1):
+                _link_tree(self.generation_dir(t), out / "generations" / _folder(t))
+            fsync_directory(out / "generations")
+            run_files.write_run_files(out, spec=spec, fingerprint=fingerprint, environment=environment, run=run)
+        return type(self).open(out)
+
+    def check_fingerprint(self, fingerprint: Mapping[str, Any]) -> None:
+        """Raise StoreError naming the fields in which a fingerprint differs from that of this run."""
+        fields = run_files.differing_fields(fingerprint, self.fingerprint)
+        if fields:
+            listed = "\n  ".join(fields)
+            raise StoreError(
+                f"{self.path}: this run was made with other settings; give it another name, or fork it. "
+                f"They differ in:\n  {listed}"
+            )
+
+    def write_spec(self, spec: Mapping[str, Any]) -> None:
+        """Replace spec.yaml, for example when a run is extended with more generations."""
+        with self.lock():
+            run_files.write_spec(self.path, spec)
+        self.spec = run_files.read_spec(self.path)
+
+    # --- one writer -------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only writer while the block runs. Holds may be nested; the last one brings metrics.parquet up to date.
+
+        Raises:
+            StoreError: another process is writing this run.
+        """
+        self._acquire()
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(StoreError):  # the first error says more
+                self._flush()
+            raise
+        else:
+            self._flush()
+        finally:
+            self._lock.release()
+
+    def _acquire(self) -> None:
+        self._lock.acquire()
+        if self._lock.depth == 1:
+            try:
+                clear_temporary(self.path)
+                clear_temporary(self.path / "generations")
+            except BaseException:
+                self._lock.release()
+                raise
+
+    def _release(self) -> None:
+        try:
+            self._flush()
+        finally:
+            self._lock.release()
+
+    def _flush(self) -> None:
+        if self._lock.depth == 1 and self.generations():
+            self._sync_metrics()
+            self._metrics.write(self.path / METRICS)
+
+    # --- generations ------------------------------------------------------------------------------------------
+
+    def generations(self) -> list[int]:
+        """Numbers of the committed generations, 0, 1, 2, ... up to the first that is missing."""
+        there = self._folders()
+        last = next(t for t in range(len(there) + 1) if t not in there)
+        return list(range(last))
+
+    def _folders(self) -> set[int]:
+        with storing(self.path, "read"), os.scandir(self.path / "generations") as entries:
+            names = [entry.name for entry in entries if entry.name.isdecimal() and entry.name.isascii()]
+        return {int(name) for name in names if _folder(int(name)) == name}
+
+    def generation_dir(self, t: int) -> Path:
+        """Where a generation lies, whether or not it is committed."""
+        return self.path / "generations" / _folder(t)
+
+    def begin(self, generation: int) -> GenerationWriter:
+        """Start writing the next generation. The run is locked until it is committed or aborted.
+
+        Raises:
+            StoreError: it is not the next one, or another process is writing.
+        """
+        self._acquire()
+        try:
+            there = self._folders()
+            if generation != len(there) or (there and max(there) != generation - 1):
+                raise StoreError(f"{self.path}: generation {generation} cannot be written: {self._committed()}")
+            previous = self._manifest(generation - 1)["digest"] if generation else self._anchor
+            return GenerationWriter(
+                self.path / "generations" / temporary_name(_folder(generation)),
+                generation,
+                previous=previous,
+                owner={"arm": self.arm, "seed": self.seed},
+                publish=self._publish,
+                release=self._release,
+            )
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _publish(self, writer: GenerationWriter, digest: str, rows: list[dict[str, Any]]) -> None:
+        target = self.generation_dir(writer.generation)
+        self._sync_metrics()
+        with storing(target):
+            crash_point("publish")
+            os.rename(writer.path, target)
+            crash_point("published")
+            fsync_directory(target.parent)
+        self._manifests = {writer.generation: {"digest": digest}}
+        if self._metrics.generations == writer.generation:
+            self._metrics.append(rows)
+        if self._metrics.due():
+            self._metrics.write(self.path / METRICS)
+
+    def _committed(self) -> str:
+        generations = self.generations()
+        gap = sorted(self._folders() - set(generations))
+        text = f"generations 0 to {generations[-1]} are committed" if generations else "no generation is committed"
+        return text + (f", {len(generations)} is missing, and {gap[0]} is there: verify the run" if gap else "")
+
+    # --- what was committed -----------------------------------------------------------------------------------
+
+    def state(self, t: int) -> dict[str, Any]:
+        """The state that was committed with a generation."""
+        return read_json(self._file(t, "state.json"))
+
+    def synthetic(self, t: int) -> Pool:
+        """The rows that entered the loop in a generation, mapped from disk.
+
+        Raises:
+            StoreError: none were written (generation 0), they were pruned, or the file is damaged.
+        """
+        return open_arrow(self._file(t, "synthetic.arrow"))
+
+    def model(self, t: int) -> Path:
+        """The directory with the model of a generation, every file of it checked.
+
+        Raises:
+            StoreError: no model was saved, it was pruned, or a file is damaged.
+        """
+        names = [name for name in self._manifest(t)["files"] if name.startswith("model/")]
+        if not names:
+            raise StoreError(f"{self.generation_dir(t)}/model: generation {t} was committed without a model")
+        for name in names:
+            self._file(t, name)
+        return self.generation_dir(t) / "model"
+
+    def _manifest(self, t: int) -> dict[str, Any]:
+        known = self._manifests.get(t)
+        if known is None or "files" not in known:
+            if t not in self.generations():
+                raise StoreError(f"{self.generation_dir(t)}: no such generation: {self._committed()}")
+            known = self._manifests[t] = manifests.read_manifest(self.generation_dir(t), t)
+        return known
+
+    def _file(self, t: int, name: str) -> Path:
+        """A file of a generation, after a look at the manifest (once an object)."""
+        path = self.generation_dir(t) / name
+        if path not in self._sound:
+            entry = self._manifest(t)["files"].get(name)
+            if entry is None:
+                raise StoreError(f"{path}: generation {t} was committed without it")
+            wrong = manifests.check_file(path, entry)
+            if wrong == "missing" and name in manifests.read_pruned(self.generation_dir(t)):
+                raise StoreError(f"{path}: was pruned to save space")
+            if wrong:
+                raise StoreError(f"{path}: {wrong}")
+            self._sound.add(path)
+        return path
+
+    # --- metrics, events, forecasts ---------------------------------------------------------------------------
+
+    def metrics(self) -> pa.Table:
+        """All metrics of all committed generations: the content of metrics.parquet, or newer."""
+        self._sync_metrics()
+        return self._metrics.table()
+
+    def metric_rows(self) -> list[dict[str, Any]]:
+        """`metrics` as one dictionary a row."""
+        return self.metrics().to_pylist()
+
+    def _sync_metrics(self) -> None:
+        committed = len(self.generations())
+        for t in range(self._metrics.generations, committed):
+            rows = read_json(self._file(t, "metrics.json"))
+            self._metrics.append(check_rows(rows, arm=self.arm, seed=self.seed, generation=t))
+
+    def append_event(self, event: str, **fields: Any) -> None:
+        """Add a line to events.jsonl: the time (UTC), the event's name and its fields."""
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        line = encode_json({"time": now, "event": event, **fields}, f"event {event}")
+        append_line(self.path / EVENTS, line.rstrip(b"\n"))
+
+    def events(self) -> list[dict[str, Any]]:
+        """All events, oldest first; lines that a crash tore are left out."""
+        import json
+
+        path, events = self.path / EVENTS, []
+        for line in read_text(path, limit=1 << 30).splitlines() if path.exists() else []:
+            with contextlib.suppress(ValueError, RecursionError):
+                event = json.loads(line)
+                if isinstance(event, dict):
+                    events.append(event)
+        return events
+
+    def write_forecasts(self, forecasts: Sequence[Mapping[str, Any]]) -> None:
+        """Replace forecasts.json."""
+        with self.lock():
+            write_json(self.path / FORECASTS, list(forecasts))
+
+    def forecasts(self) -> list[dict[str, Any]]:
+        """What `write_forecasts` wrote; nothing where there are none."""
+        path = self.path / FORECASTS
+        return read_json(path) if path.exists() else []
+
+    # --- disk space and trust ---------------------------------------------------------------------------------
+
+    def prune(
+        self, *, keep_last: int | None = None, keep_every: int | None = None, keep_synthetic: bool = True
+    ) -> None:
+        """Delete models of old generations, and their synthetic rows and corrections unless `keep_synthetic`.
+
+        Kept are generation 0, the last one, the last `keep_last`, the multiples of `keep_every`; and of every
+        generation its metrics, state and previews. With neither number nothing is deleted.
+        """
+        if keep_last is None and keep_every is None:
+            return
+        with self.lock():
+            generations = self.generations()
+            first_kept = len(generations) - max(1, keep_last or 1)
+            for t in generations[1:first_kept]:
+                if (keep_every and t % keep_every == 0) or self._pruned.get(t) in (True, not keep_synthetic):
+                    continue
+                self._prune_generation(t, keep_synthetic)
+                self._pruned[t] = not keep_synthetic
+
+    def _prune_generation(self, t: int, keep_synthetic: bool) -> None:
+        folder, files = self.generation_dir(t), self._manifest(t)["files"]
+        bulky = set() if keep_synthetic else {"synthetic.arrow", "corrections.parquet"}
+        doomed = {name for name in files if name.startswith("model/") or name in bulky}
+        before = manifests.read_pruned(folder)
+        if doomed - before:  # said before it is done, so that a crash in between is no damage
+            write_json(folder / manifests.PRUNED, {"files": sorted(doomed | before)})
+        for name in sorted(doomed):
+            crash_point(f"prune {name}")
+            remove(folder / name)
+            self._sound.discard(folder / name)
+        if not any(manifests.files_in(folder / "model")):
+            remove(folder / "model")
+
+    def verify(self, generations: Iterable[int] | None = None) -> list[Problem]:
+        """Everything that is wrong with the run's files: missing, truncated, changed, swapped, stray.
+
+        Args:
+            generations: only the files of these; every manifest is read in any case. None: all.
+        """
+        chosen = None if generations is None else set(generations)
+        problems = run_files.verify_run_files(self.path, run_files.read_run(self.path))
+        previous: str | None = self._anchor
+        there = sorted(self._folders())
+        for t in range(there[-1] + 1 if there else 0):
+            if t not in there:
+                problems.append(Problem(f"generations/{_folder(t)}", f"missing, although {there[-1]} is there"))
+                previous = None
+                continue
+            found, previous = manifests.verify_generation(
+                self.generation_dir(t), t, previous, deep=chosen is None or t in chosen
+            )
+            problems += found
+        names = {_folder(t) for t in there}
+        for entry in sorted(os.listdir(self.path / "generations")):
+            if entry not in names and not entry.startswith(".tmp-"):
+                problems.append(Problem(f"generations/{entry}", "stray: not a generation"))
+        return problems + ([] if problems else self._verify_metrics())
+
+    def check(self, generations: Iterable[int] | None = None) -> None:
+        """Raise StoreError listing what `verify` finds."""
+        problems = self.verify(generations)
+        if problems:
+            listed = "\n  ".join(map(str, problems[:20]))
+            more = f"\n  and {len(problems) - 20} more" if len(problems) > 20 else ""
+            raise StoreError(f"{self.path}: damaged; nothing was changed. Found:\n  {listed}{more}")
+
+    def _verify_metrics(self) -> list[Problem]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        path, n = self.path / METRICS, stored_generations(self.path / METRICS)
+        if not path.exists():
+            return []  # derived: the next writer makes it
+        try:
+            stored = pq.read_table(path).replace_schema_metadata(None).to_pylist()
+        except (OSError, pa.ArrowException) as error:
+            return [Problem(METRICS, f"unreadable ({error}); delete it, it is made again from the generations")]
+        mine = [row for row in self.metric_rows() if row["generation"] < n]
+        if repr(stored) == repr(mine):  # repr: NaN equals itself
+            return []
+        return [Problem(METRICS, "does not agree with the generations' metrics.json; delete it, it is made again")]
+
+
+def _folder(generation: int) -> str:
+    return f"{generation:04d}"
+
+
+@contextlib.contextmanager
+def _new_directory(path: Path) -> Iterator[bool]:
+    """Prepare a directory for a new run and lock it; says whether it is new once the lock is there."""
+    with storing(path, "create"):
+        path.mkdir(parents=True, exist_ok=True)
+    lock = RunLock(path)
+    lock.acquire()
+    try:
+        is_new = not (path / run_files.RUN).exists()
+        if is_new:
+            ours = {"generations", "spec.yaml", "fingerprint.json", "environment.json"}
+            foreign = sorted(n for n in os.listdir(path) if n not in ours and not n.startswith((".tmp-", ".lock")))
+            if foreign:
+                raise StoreError(f"{path}: holds other files ({', '.join(foreign[:5])}); choose an empty directory")
+            clear_temporary(path)
+            remove(path / "generations")  # of a creation or fork that crashed
+            with storing(path, "create"):
+                (path / "generations").mkdir()
+        yield is_new
+    finally:
+        lock.release()
+
+
+def _link_tree(source: Path, target: Path) -> None:
+    """The same files in another folder: hard links, or copies where the file system has none."""
+    with storing(target):
+        target.mkdir()
+        for name in manifests.files_in(source):
+            there = target / name
+            there.parent.mkdir(parents=True, exist_ok=True)
+            crash_point(f"link {name}")
+            try:
+                os.link(source / name, there)
+            except OSError:
+                shutil.copyfile(source / name, there)
+                with open(there, "rb") as file:
+                    os.fsync(file.fileno())
+        fsync_directory(target)
