@@ -1,0 +1,162 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ouroloop.errors import SpecError
+from ouroloop.spec import Spec, apply_overrides, merge
+from ouroloop.yaml_file import dump, read_yaml
+
+GOOD = """\
+name: toy
+generations: 5
+data: {kind: gaussian, n: 50}
+generator: gaussian
+regime:
+  kind: fixed_real
+  synthetic_ratio: 0.5
+corrector: {kind: ideal, correction_strength: 2}
+metrics: [gaussian_w2]
+"""
+
+
+def check(text):
+    return Spec.from_mapping(read_yaml(text, name="study.yaml").data, file=read_yaml(text, name="study.yaml"))
+
+
+def test_defaults_are_filled_in_and_reading_back_gives_the_same():
+    spec = check(GOOD)
+    assert spec.generator["kind"] == "gaussian"
+    assert len(spec.generator) > 1
+    assert spec.corrector["correction_strength"] == 2.0
+    assert check(spec.to_yaml()) == spec
+    assert check(spec.to_yaml()).fingerprint() == spec.fingerprint()
+
+
+def test_a_corrector_without_strength_corrects_all():
+    assert check(GOOD.replace(", correction_strength: 2", "")).corrector["correction_strength"] == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "synthetic_ratio: 0.5",
+            "synthetic_ratio: -1",
+            "regime.synthetic_ratio: must be >= 0, got -1, in study.yaml line 7",
+        ),
+        ("synthetic_ratio: 0.5", "ratio: 0.5", "regime.ratio: is not a known option, got 0.5, in study.yaml line 7"),
+        ("kind: fixed_real", "kind: fixed", "regime.kind: must be one of: accumulate, "),
+        (
+            "generations: 5",
+            "generations: many",
+            "generations: must be a whole number, got 'many', in study.yaml line 2",
+        ),
+        (
+            "correction_strength: 2",
+            "correction_strength: -2",
+            "corrector.correction_strength: must be a number >= 0 or .inf",
+        ),
+        ("metrics: [gaussian_w2]", "metrics: [gaussian_w2, nothing]", "metrics.1.kind: must be one of"),
+        ("generator: gaussian", "", "generator: is required"),
+        ("name: toy", "nam: toy", "nam: is not a known option, got 'toy', in study.yaml line 1"),
+        ("data: {kind: gaussian, n: 50}", "data: {n: 50}", "data: needs a 'kind', one of"),
+    ],
+)
+def test_problems_name_field_value_file_and_line(old, new, message):
+    with pytest.raises(SpecError) as error:
+        check(GOOD.replace(old, new))
+    assert message in str(error.value)
+
+
+def test_all_problems_are_told_at_once():
+    with pytest.raises(SpecError) as error:
+        check(GOOD.replace("generations: 5", "generations: -1").replace("0.5", "-1"))
+    assert len(str(error.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("a: !!python/object/apply:os.system 'echo hi'", "tag .* is not allowed"),
+        ("a: !!python/name:os.system", "not allowed"),
+        ("a: 1\na: 2", "line 2: 'a' is given twice"),
+        ("a: [1, 2", "not valid YAML"),
+        ("? [1, 2]\n: 3", "keys must be plain text"),
+        ("a: &x [1]\nb: [" + ", ".join(["[" * 45 + "1" + "]" * 45]) + "]", "nested too deeply"),
+    ],
+)
+def test_hostile_or_broken_yaml_is_refused_with_its_line(text, match):
+    with pytest.raises(SpecError, match=match):
+        read_yaml(text, name="study.yaml")
+
+
+def test_alias_bomb_is_refused():
+    bomb = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
+        f"{b}: &{b} [{','.join(['*' + a] * 10)}]\n" for a, b in zip("abcdefg", "bcdefgh", strict=True)
+    )
+    with pytest.raises(SpecError, match="too many values"):
+        read_yaml(bomb)
+
+
+def test_self_reference_is_refused():
+    with pytest.raises(SpecError, match="nested too deeply"):
+        read_yaml("a: &a [*a]")
+
+
+def test_file_errors_name_the_file(tmp_path: Path):
+    with pytest.raises(SpecError, match=r"missing\.yaml"):
+        Spec.read(tmp_path / "missing.yaml")
+    big = tmp_path / "big.yaml"
+    big.write_text("a: " + "x" * 1_100_000)
+    with pytest.raises(SpecError, match="too large"):
+        Spec.read(big)
+
+
+def test_fingerprint_ignores_place_speed_and_length_but_nothing_else():
+    spec = check(GOOD)
+    same = [{"generations": 50}, {"name": "other"}, {"threads": 2}, {"keep": {"last": 3}}, {"stop_on": "collapsing"}]
+    for change in same:
+        assert Spec.from_mapping({**spec.resolved(), **change}).fingerprint() == spec.fingerprint(), change
+    other = [{"seed": 1}, {"start": "previous"}, {"shard_rows": 10}, {"regime": {"kind": "replace"}}, {"metrics": []}]
+    for change in other:
+        assert Spec.from_mapping({**spec.resolved(), **change}).fingerprint() != spec.fingerprint(), change
+
+
+def test_overrides_reach_mappings_lists_and_short_parts():
+    data = {"regime": "replace", "metrics": [{"kind": "fid"}], "seed": 0}
+    changed = apply_overrides(data, ["regime.synthetic_ratio=0.2", "metrics.0.n=100", "seed=3"])
+    assert changed == {
+        "regime": {"kind": "replace", "synthetic_ratio": 0.2},
+        "metrics": [{"kind": "fid", "n": 100}],
+        "seed": 3,
+    }
+    assert data["regime"] == "replace"
+
+
+@pytest.mark.parametrize("text", ["seed", "=3", "seed.deep=3", "metrics.7.n=1", "a b=1"])
+def test_bad_overrides_are_named(text):
+    with pytest.raises(SpecError, match="--set"):
+        apply_overrides({"seed": 0, "metrics": []}, [text])
+
+
+def test_merge_replaces_a_part_of_another_kind_whole():
+    base = {"regime": {"kind": "accumulate", "window": 3}, "evaluation": {"n": 10, "every": 2}}
+    assert merge(base, {"regime": {"kind": "replace"}})["regime"] == {"kind": "replace"}
+    assert merge(base, {"regime": {"window": 4}})["regime"] == {"kind": "accumulate", "window": 4}
+    assert merge(base, {"evaluation": {"n": 5}})["evaluation"] == {"n": 5, "every": 2}
+
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text("abc:#-[]{}'\"\n é", max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text("abc é", min_size=1, max_size=4), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@given(plain)
+def test_yaml_round_trip(data):
+    assert read_yaml(dump(data)).data == data
