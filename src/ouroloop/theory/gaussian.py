@@ -1,0 +1,183 @@
+r"""Exact laws of Gaussian loops with finitely many rows: sample mean and covariance, refitted in every generation.
+
+Units: the data are $N(\mu_0, \Sigma_0)$ and everything is affine equivariant, so $m_t - \mu_0$ is measured in
+$\Sigma_0^{1/2}$ and every coordinate obeys the one-dimensional law. With $a = 1/(1+\gamma)$, ideal correction, sampling
+variance $s^2 v$ and the weights of `rows`:
+
+$$ E[y^2] = a\,(s^2 E v_{i-1} + E m_{i-1}^2) + 1 - a, \qquad
+   E m_t^2 = \frac{g_t^2}{n} + f_t + \sum_{i \le t} K_{ti}\,\big(E[y_i^2] - a^2 E m_{i-1}^2\big), $$
+
+and $E v_t$ is the mean of the rows' second moments minus $E m_t^2$. For a faithful sampler ($s^2 = 1$, covariance over
+n rows) the raw second moment never drifts, so $E v_t = 1 - E m_t^2$ in every regime: what the variance loses, the mean
+gains.
+
+Source:
+    Replace and accumulate: Kazdan et al., arXiv 2410.16713 (the limit $\sin(\pi/\sqrt n)/(\pi/\sqrt n)$), Bertrand et
+    al., arXiv 2310.00429 (the factor of the standard deviation). The general law, the other limits and all finite-n
+    values are derived here and checked by simulation (docs/theory.md).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ouroloop.errors import SpecError
+from ouroloop.theory.arguments import number, share_of_model, whole
+from ouroloop.theory.rows import Plan, Responses, responses
+
+__all__ = ["Moments", "limit", "moments", "replace_log_variance", "replace_standard_deviation"]
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Second moments of a Gaussian loop in units of the data's variance, per coordinate, for t = 0..T.
+
+    Attributes:
+        mean_square: float64 (T + 1,), $E m_t^2$, squared error of the fitted mean.
+        variance: float64 (T + 1,), $E v_t$, the fitted variance.
+    """
+
+    mean_square: np.ndarray
+    variance: np.ndarray
+
+
+def moments(
+    rows: Plan,
+    correction_strength: float = 0.0,
+    *,
+    sampler_variance: float = 1.0,
+    ridge: float = 0.0,
+    ddof: int = 0,
+) -> Moments:
+    r"""$E m_t^2$ and $E v_t$, exact for any number of rows.
+
+    Args:
+        rows: which rows each generation trains on.
+        correction_strength: $\gamma \ge 0$ of the ideal corrector; infinity replaces every row by a fresh real one.
+        sampler_variance: $s^2 > 0$, by which sampling inflates the variance; 1 is faithful.
+        ridge: added to the fitted variance, in units of the data's (SCSC's code adds 1e-6).
+        ddof: 0 for the maximum-likelihood covariance (over n), 1 for the unbiased one (over n - 1).
+
+    Returns:
+        The moments; infinite from the generation on where an unstable loop leaves floating point.
+
+    >>> from ouroloop.theory.rows import plan
+    >>> law = moments(plan("accumulate", 2, n_real=10, draws=10))
+    >>> law.variance.round(5).tolist()
+    [0.9, 0.8775, 0.86775]
+    """
+    a = share_of_model(correction_strength)
+    stretch = number("sampler_variance", sampler_variance, above=True)
+    ridge = number("ridge", ridge)
+    n = rows.rows
+    if whole("ddof", ddof) > 1 or (n <= ddof).any():
+        raise SpecError(f"ddof: must be 0, or 1 where every generation trains on 2 rows or more; got {ddof}")
+    return _moments(rows, responses(rows, a), a, stretch, ridge, ddof)
+
+
+def _moments(rows: Plan, weights: Responses, a: float, stretch: float, ridge: float, ddof: int) -> Moments:
+    n = rows.rows.astype(np.float64)
+    size = len(n)
+    mean_square, variance = np.full(size, np.inf), np.full(size, np.inf)
+    row = np.zeros(size)  # second moment of a row drawn in generation i
+    noise = np.zeros(size)  # the part of it that generation i - 1 did not determine
+    own = weights.real**2 / rows.real[0] + weights.fresh
+    for t in range(size):
+        if t:
+            row[t] = a * (stretch * variance[t - 1] + mean_square[t - 1]) + 1.0 - a
+            noise[t] = row[t] - a * a * mean_square[t - 1]
+        raw = (rows.real[t] + rows.fresh[t] + rows.counts[t, 1 : t + 1] @ row[1 : t + 1]) / n[t]
+        square = own[t] + weights.synthetic[t, 1 : t + 1] @ noise[1 : t + 1]
+        if not (np.isfinite(raw) and np.isfinite(square)):
+            break  # an unstable loop beyond floating point: infinity from here on
+        mean_square[t] = square
+        variance[t] = max(raw - square, 0.0) * n[t] / (n[t] - ddof) + ridge
+    return Moments(mean_square, variance)
+
+
+def limit(regime: str, n_real: int, draws: int, correction_strength: float = 0.0) -> tuple[float, float]:
+    r"""Limits of ($E m_t^2$, $E v_t$) as t grows; faithful sampler, covariance over n rows.
+
+    * fixed_real: $M = (B + K)/(1 + K a^2)$ with $\lambda = k/n$, $B = \frac1n (1+\lambda(1-a))^{-2}$,
+      $K = \frac{k}{(n+k)^2}\big/\big(1-(\tfrac{a\lambda}{1+\lambda})^2\big)$.
+    * fresh_real: the same $K$ with $B = \frac{n}{(n+k)^2}\big/\big(1-(\tfrac{a\lambda}{1+\lambda})^2\big)$.
+    * replace: $M = 1/(k(1-a^2)+a^2)$: 1 without correction.
+    * accumulate: 0 with correction; without, $1 - M = (1-\tfrac1n)\,\Gamma(1+x)^2/(\Gamma(1+x-b)\Gamma(1+x+b))$ with
+      $x = n/k$, $b = 1/\sqrt k$, which is $\sin(\pi/\sqrt n)/(\pi/\sqrt n)$ for k = n.
+
+    Raises:
+        SpecError: a regime without a closed limit (linear_accumulate without correction), or a bad number.
+    """
+    n, k = whole("n_real", n_real, 1), whole("draws", draws)
+    a = share_of_model(correction_strength)
+    square = _limit(regime, n, k, a)
+    return square, 1.0 - square
+
+
+def _limit(regime: str, n: int, k: int, a: float) -> float:
+    if regime == "real_only" or (k == 0 and regime in ("fixed_real", "fresh_real", "accumulate", "linear_accumulate")):
+        return 1.0 / n
+    if regime in ("fixed_real", "fresh_real"):
+        kept = 1.0 - (a * k / (n + k)) ** 2
+        gain = k / (n + k) ** 2 / kept
+        own = 1.0 / n / (1.0 + k / n * (1.0 - a)) ** 2 if regime == "fixed_real" else n / (n + k) ** 2 / kept
+        return (own + gain) / (1.0 + gain * a * a)
+    if regime == "replace" and k:
+        return 1.0 / (k * (1.0 - a * a) + a * a)
+    if regime in ("accumulate", "linear_accumulate") and a < 1.0:
+        return 0.0
+    if regime == "accumulate":
+        x, b = n / k, 1.0 / math.sqrt(k)
+        if 1.0 + x - b <= 0.0:
+            return 1.0
+        product = 2 * math.lgamma(1 + x) - math.lgamma(1 + x - b) - math.lgamma(1 + x + b)
+        return 1.0 - (1.0 - 1.0 / n) * math.exp(product)
+    raise SpecError(f"regime: no closed limit for '{regime}' with draws = {k} and this correction_strength")
+
+
+def replace_log_variance(n_real: int, draws: int, generations: int, dim: int = 1, ddof: int = 0) -> np.ndarray:
+    r"""$E \log\det\Sigma_t - \log\det\Sigma_0$ of regime replace without correction: the typical path.
+
+    Each fit multiplies the determinant by that of a Wishart matrix:
+    $\sum_{j=1}^d \psi\big(\tfrac{n-j}{2}\big) + d\log\tfrac{2}{n-\mathrm{ddof}}$. The mean of the variance can stay 1
+    while the typical path goes to 0: report this, or medians, beside means.
+
+    Args:
+        n_real, draws: rows of generation 0 and of every later one.
+        generations: last generation. dim: d, number of coordinates. ddof: 0 or 1.
+
+    Returns:
+        float64 (generations + 1,); -infinity from the first generation with no more than `dim` rows, whose
+        covariance is singular.
+    """
+    n, k = whole("n_real", n_real, 1), whole("draws", draws, 1)
+    steps = [_log_factor(n, dim, ddof)] + [_log_factor(k, dim, ddof)] * whole("generations", generations)
+    return np.cumsum(steps)
+
+
+def _log_factor(n: int, dim: int, ddof: int) -> float:
+    from scipy.special import psi
+
+    if n <= whole("dim", dim, 1):
+        return -math.inf
+    j = np.arange(1, dim + 1)
+    return float(psi((n - j) / 2).sum() + dim * math.log(2 / (n - ddof)))
+
+
+def replace_standard_deviation(n_real: int, draws: int, generations: int, ddof: int = 0) -> np.ndarray:
+    r"""$E\sqrt{v_t}$ of regime replace in one dimension, float64 (generations + 1,).
+
+    Each fit multiplies by $\sqrt{2/(n-\mathrm{ddof})}\;\Gamma(n/2)/\Gamma((n-1)/2)$; 0 after a fit to a single row.
+    """
+    n, k = whole("n_real", n_real, 1), whole("draws", draws, 1)
+    steps = [_root_factor(n, ddof)] + [_root_factor(k, ddof)] * whole("generations", generations)
+    return np.cumprod(steps)
+
+
+def _root_factor(n: int, ddof: int) -> float:
+    if n < 2:
+        return 0.0
+    return math.sqrt(2 / (n - ddof)) * math.exp(math.lgamma(n / 2) - math.lgamma((n - 1) / 2))
