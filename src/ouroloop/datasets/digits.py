@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache as remember
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -78,7 +78,7 @@ class Digits:
 def _bundled() -> tuple[np.ndarray, np.ndarray]:
     from sklearn.datasets import load_digits
 
-    data = load_digits()
+    data: Any = load_digits()
     x, label = (data.images / 16).astype(np.float32), data.target.astype(np.int64)
     x.flags.writeable = label.flags.writeable = False  # shared by every load in this process
     return x, label
