@@ -17,7 +17,7 @@ from ouroloop.samples import PROVENANCE, Samples
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ParquetRowsWriter", "TableWriter", "open_arrow", "write_arrow", "write_columns"]
+__all__ = ["ParquetRowsWriter", "TableWriter", "open_arrow", "samples_of", "write_arrow", "write_columns"]
 
 _BATCH_BYTES = 16 << 20  # small writes are gathered until here, large ones cut: the most that a writer holds
 
@@ -110,7 +110,7 @@ class ParquetRowsWriter:
 
     Args:
         path: the file.
-        schema: column name -> type; the order is that of `write`'s arguments.
+        schema: column name -> type.
     """
 
     def __init__(self, path: Path, schema: Mapping[str, np.dtype]) -> None:
@@ -127,16 +127,18 @@ class ParquetRowsWriter:
             self._file = pq.ParquetWriter(self._sink, self._schema, compression="zstd", use_dictionary=False)
         self._closed = False
 
-    def write(self, *columns: np.ndarray) -> None:
-        """Append rows: one array of shape (n,) a column, in the schema's order.
+    def write(self, columns: Mapping[str, np.ndarray]) -> None:
+        """Append rows: one array of shape (n,) a column.
 
         Raises:
-            DataError: the wrong number of columns, or columns of different lengths.
+            DataError: other columns than the schema's, or of different lengths.
             StoreError: the disk is full or refuses.
         """
         import pyarrow as pa
 
-        arrays = [np.asarray(c, dtype=t) for c, t in zip(columns, self._types.values(), strict=True)]
+        if columns.keys() != self._types.keys():
+            raise DataError(f"{self.path.name}: columns {', '.join(columns)}; expected {', '.join(self._types)}")
+        arrays = [np.asarray(columns[name], dtype=dtype) for name, dtype in self._types.items()]
         if {a.shape for a in arrays} != {arrays[0].shape} or arrays[0].ndim != 1:
             raise DataError(
                 f"{self.path.name}: columns of shapes {[a.shape for a in arrays]}; expected one entry a row in each"
@@ -208,17 +210,19 @@ def _tables(path: Path) -> Iterator[Samples]:
         for index in range(reader.num_record_batches):
             batch = reader.get_batch(index)
             batch.validate()
-            yield _samples(columns_of(batch))
+            yield samples_of(columns_of(batch))
         if not reader.num_record_batches:
-            yield _samples(columns_of(pa.record_batch(reader.schema.empty_table().columns, schema=reader.schema)))
+            yield samples_of(columns_of(pa.record_batch(reader.schema.empty_table().columns, schema=reader.schema)))
     except FileNotFoundError as error:
         raise StoreError(f"{path}: missing") from error
     except (pa.ArrowException, OSError, OverflowError) as error:
         raise StoreError(f"{path}: not a readable Arrow IPC file ({error}); truncated or damaged?") from error
 
 
-def _samples(columns: dict[str, np.ndarray]) -> Samples:
+def samples_of(columns: Mapping[str, np.ndarray]) -> Samples:
     for name, dtype in PROVENANCE.items():
         if name in columns and (columns[name].dtype.kind not in "iu" or columns[name].ndim != 1):
-            raise DataError(f"column '{name}' is provenance and must be {dtype}, got {columns[name].dtype}")
+            raise DataError(
+                f"column '{name}' ({columns[name].dtype}) has the name of a provenance column ({dtype}); rename it"
+            )
     return Samples(columns)

@@ -18,6 +18,7 @@ from ouroloop.atomic import encode_json, read_json, read_text, storing
 from ouroloop.errors import StoreError
 
 __all__ = [
+    "BROKEN",
     "MANIFEST",
     "PRUNED",
     "Problem",
@@ -32,6 +33,7 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 PRUNED = "pruned.json"
+BROKEN = "does not follow the generation before it: it, or that one, comes from another run or was rewritten"
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
@@ -157,8 +159,7 @@ def verify_generation(
         return [Problem(f"{place}/{Path(file).name}", what)], None
     problems = []
     if previous is not None and manifest.get("previous") != previous:
-        what = "does not follow the generation before it: it, or that one, comes from another run or was rewritten"
-        problems.append(Problem(f"{place}/{MANIFEST}", what))
+        problems.append(Problem(f"{place}/{MANIFEST}", BROKEN))
     if not deep:
         return problems, manifest["digest"]
     for name, entry in manifest["files"].items():

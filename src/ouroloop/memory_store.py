@@ -48,9 +48,9 @@ class MemoryRows:
     def __init__(self) -> None:
         self.rows = 0
 
-    def write(self, *columns: np.ndarray) -> None:
+    def write(self, columns: Mapping[str, np.ndarray]) -> None:
         """Count rows."""
-        self.rows += len(columns[0])
+        self.rows += len(columns["id"])
 
     def close(self) -> None:
         """Nothing to do."""
@@ -139,6 +139,11 @@ class MemoryStore:
         self._events: list[dict[str, Any]] = []
         self._forecasts: list[dict[str, Any]] = []
 
+    @classmethod
+    def create(cls, **arguments: Any) -> Self:
+        """The constructor under the name that `RunStore` has for it."""
+        return cls(**arguments)
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Nothing to lock: no other process sees this store."""
@@ -168,6 +173,11 @@ class MemoryStore:
         if "synthetic" not in tables:
             raise StoreError(f"generation {t} has no synthetic rows (none were written, or they were pruned)")
         return tables["synthetic"]
+
+    def model_dir(self, t: int) -> Path | None:
+        """None: no model is saved, it is fitted again from the rows where it is needed."""
+        self._entry(self._states, t)
+        return None
 
     def state(self, t: int) -> dict[str, Any]:
         """The state that was committed with a generation."""

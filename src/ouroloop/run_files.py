@@ -14,6 +14,7 @@ from ouroloop.manifest import Problem, digest_of
 __all__ = [
     "FORMAT",
     "RUN",
+    "TOP",
     "anchor_of",
     "differing_fields",
     "flatten",
@@ -27,7 +28,7 @@ __all__ = [
 FORMAT = 1
 RUN = "run.json"
 SPEC = "spec.yaml"
-_HASHED = (SPEC, "fingerprint.json", "environment.json")
+TOP = (SPEC, "fingerprint.json", "environment.json")
 _SPEC_LIMIT = 4 << 20
 _ABSENT = "(absent)"
 
@@ -149,15 +150,15 @@ def read_run(directory: Path) -> dict[str, Any]:
     for name, kind in kinds.items():
         if not isinstance(run.get(name), kind):
             raise StoreError(f"{path}: '{name}' should be a {kind.__name__}, got {run.get(name)!r}")
-    if not all(isinstance(run["files"].get(name), list) and run["files"][name] for name in _HASHED):
-        raise StoreError(f"{path}: the digests of {', '.join(_HASHED)} are incomplete")
+    if not all(isinstance(run["files"].get(name), list) and run["files"][name] for name in TOP):
+        raise StoreError(f"{path}: the digests of {', '.join(TOP)} are incomplete")
     return run
 
 
 def verify_run_files(directory: Path, run: Mapping[str, Any]) -> list[Problem]:
     """What is wrong with the files at the top."""
     problems = []
-    for name in _HASHED:
+    for name in TOP:
         path = directory / name
         if not path.is_file():
             problems.append(Problem(name, "missing"))

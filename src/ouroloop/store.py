@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -30,6 +30,7 @@ from ouroloop.atomic import (
     temporary_name,
     write_json,
 )
+from ouroloop.directories import committed_folders, find_runs, folder_name, link_tree, new_directory
 from ouroloop.errors import StoreError
 from ouroloop.generation_writer import GenerationWriter
 from ouroloop.ipc import open_arrow
@@ -39,11 +40,12 @@ from ouroloop.memory_store import MemoryStore
 from ouroloop.names import safe_name
 from ouroloop.pool import Pool
 from ouroloop.rollup import MetricsTable, check_rows, stored_generations
+from ouroloop.verification import verify_metrics, verify_run
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["GenerationWriter", "MemoryStore", "Problem", "RunStore", "safe_name"]
+__all__ = ["GenerationWriter", "MemoryStore", "Problem", "RunStore", "find_runs", "safe_name"]
 
 METRICS = "metrics.parquet"
 EVENTS = "events.jsonl"
@@ -71,6 +73,7 @@ class RunStore:
         self._lock = RunLock(path)
         self._metrics = MetricsTable(self.arm, self.seed)
         self._manifests: dict[int, dict[str, Any]] = {}
+        self._tip = (-1, self._anchor)  # the last generation that this object has written, and its manifest's digest
         self._sound: set[Path] = set()
         self._pruned: dict[int, bool] = {}
 
@@ -96,7 +99,7 @@ class RunStore:
         path = Path(path)
         if not (path / run_files.RUN).exists():
             run = {"arm": arm, "seed": seed, "anchor": run_files.anchor_of(fingerprint), "forked_from": None}
-            with _new_directory(path) as is_new:
+            with new_directory(path) as is_new:
                 if is_new:
                     run_files.write_run_files(
                         path, spec=spec, fingerprint=fingerprint, environment=environment, run=run
@@ -155,11 +158,11 @@ class RunStore:
             "anchor": self._anchor,
             "forked_from": {"run": self.path.name, "at": at, "manifest": self._manifest(at)["digest"]},
         }
-        with _new_directory(out) as is_new:
+        with new_directory(out) as is_new:
             if not is_new:
                 raise StoreError(f"{out}: this run exists already; choose another name for the fork")
             for t in range(at + 1):
-                _link_tree(self.generation_dir(t), out / "generations" / _folder(t))
+                link_tree(self.generation_dir(t), out / "generations" / folder_name(t))
             fsync_directory(out / "generations")
             run_files.write_run_files(out, spec=spec, fingerprint=fingerprint, environment=environment, run=run)
         return type(self).open(out)
@@ -226,18 +229,13 @@ class RunStore:
 
     def generations(self) -> list[int]:
         """Numbers of the committed generations, 0, 1, 2, ... up to the first that is missing."""
-        there = self._folders()
+        there = committed_folders(self.path)
         last = next(t for t in range(len(there) + 1) if t not in there)
         return list(range(last))
 
-    def _folders(self) -> set[int]:
-        with storing(self.path, "read"), os.scandir(self.path / "generations") as entries:
-            names = [entry.name for entry in entries if entry.name.isdecimal() and entry.name.isascii()]
-        return {int(name) for name in names if _folder(int(name)) == name}
-
     def generation_dir(self, t: int) -> Path:
         """Where a generation lies, whether or not it is committed."""
-        return self.path / "generations" / _folder(t)
+        return self.path / "generations" / folder_name(t)
 
     def begin(self, generation: int) -> GenerationWriter:
         """Start writing the next generation. The run is locked until it is committed or aborted.
@@ -247,14 +245,13 @@ class RunStore:
         """
         self._acquire()
         try:
-            there = self._folders()
+            there = committed_folders(self.path)
             if generation != len(there) or (there and max(there) != generation - 1):
                 raise StoreError(f"{self.path}: generation {generation} cannot be written: {self._committed()}")
-            previous = self._manifest(generation - 1)["digest"] if generation else self._anchor
             return GenerationWriter(
-                self.path / "generations" / temporary_name(_folder(generation)),
+                self.path / "generations" / temporary_name(folder_name(generation)),
                 generation,
-                previous=previous,
+                previous=self._digest(generation - 1),
                 owner={"arm": self.arm, "seed": self.seed},
                 publish=self._publish,
                 release=self._release,
@@ -271,7 +268,7 @@ class RunStore:
             os.rename(writer.path, target)
             crash_point("published")
             fsync_directory(target.parent)
-        self._manifests = {writer.generation: {"digest": digest}}
+        self._tip = (writer.generation, digest)
         if self._metrics.generations == writer.generation:
             self._metrics.append(rows)
         if self._metrics.due():
@@ -279,7 +276,7 @@ class RunStore:
 
     def _committed(self) -> str:
         generations = self.generations()
-        gap = sorted(self._folders() - set(generations))
+        gap = sorted(committed_folders(self.path) - set(generations))
         text = f"generations 0 to {generations[-1]} are committed" if generations else "no generation is committed"
         return text + (f", {len(generations)} is missing, and {gap[0]} is there: verify the run" if gap else "")
 
@@ -297,26 +294,33 @@ class RunStore:
         """
         return open_arrow(self._file(t, "synthetic.arrow"))
 
-    def model(self, t: int) -> Path:
-        """The directory with the model of a generation, every file of it checked.
+    def model_dir(self, t: int) -> Path | None:
+        """The directory with the model of a generation, every file of it checked; None if none was saved.
 
         Raises:
-            StoreError: no model was saved, it was pruned, or a file is damaged.
+            StoreError: the model was pruned, or a file is damaged.
         """
         names = [name for name in self._manifest(t)["files"] if name.startswith("model/")]
-        if not names:
-            raise StoreError(f"{self.generation_dir(t)}/model: generation {t} was committed without a model")
         for name in names:
             self._file(t, name)
-        return self.generation_dir(t) / "model"
+        return self.generation_dir(t) / "model" if names else None
 
     def _manifest(self, t: int) -> dict[str, Any]:
-        known = self._manifests.get(t)
-        if known is None or "files" not in known:
+        """The manifest of a committed generation, whose link to the one before was looked at."""
+        if t not in self._manifests:
             if t not in self.generations():
                 raise StoreError(f"{self.generation_dir(t)}: no such generation: {self._committed()}")
-            known = self._manifests[t] = manifests.read_manifest(self.generation_dir(t), t)
-        return known
+            manifest = manifests.read_manifest(self.generation_dir(t), t)
+            if manifest.get("previous") != self._digest(t - 1):
+                raise StoreError(f"{self.generation_dir(t) / manifests.MANIFEST}: {manifests.BROKEN}")
+            self._manifests[t] = manifest
+        return self._manifests[t]
+
+    def _digest(self, t: int) -> str:
+        """Digest of the manifest of a generation; of -1, the run's anchor."""
+        if t < 0:
+            return self._anchor
+        return self._tip[1] if self._tip[0] == t else manifests.digest_of(self.generation_dir(t) / manifests.MANIFEST)
 
     def _file(self, t: int, name: str) -> Path:
         """A file of a generation, after a look at the manifest (once an object)."""
@@ -358,8 +362,6 @@ class RunStore:
 
     def events(self) -> list[dict[str, Any]]:
         """All events, oldest first; lines that a crash tore are left out."""
-        import json
-
         path, events = self.path / EVENTS, []
         for line in read_text(path, limit=1 << 30).splitlines() if path.exists() else []:
             with contextlib.suppress(ValueError, RecursionError):
@@ -419,24 +421,8 @@ class RunStore:
         Args:
             generations: only the files of these; every manifest is read in any case. None: all.
         """
-        chosen = None if generations is None else set(generations)
-        problems = run_files.verify_run_files(self.path, run_files.read_run(self.path))
-        previous: str | None = self._anchor
-        there = sorted(self._folders())
-        for t in range(there[-1] + 1 if there else 0):
-            if t not in there:
-                problems.append(Problem(f"generations/{_folder(t)}", f"missing, although {there[-1]} is there"))
-                previous = None
-                continue
-            found, previous = manifests.verify_generation(
-                self.generation_dir(t), t, previous, deep=chosen is None or t in chosen
-            )
-            problems += found
-        names = {_folder(t) for t in there}
-        for entry in sorted(os.listdir(self.path / "generations")):
-            if entry not in names and not entry.startswith(".tmp-"):
-                problems.append(Problem(f"generations/{entry}", "stray: not a generation"))
-        return problems + ([] if problems else self._verify_metrics())
+        problems = verify_run(self.path, None if generations is None else set(generations))
+        return problems or verify_metrics(self.path / METRICS, self.metrics())
 
     def check(self, generations: Iterable[int] | None = None) -> None:
         """Raise StoreError listing what `verify` finds."""
@@ -445,63 +431,3 @@ class RunStore:
             listed = "\n  ".join(map(str, problems[:20]))
             more = f"\n  and {len(problems) - 20} more" if len(problems) > 20 else ""
             raise StoreError(f"{self.path}: damaged; nothing was changed. Found:\n  {listed}{more}")
-
-    def _verify_metrics(self) -> list[Problem]:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        path, n = self.path / METRICS, stored_generations(self.path / METRICS)
-        if not path.exists():
-            return []  # derived: the next writer makes it
-        try:
-            stored = pq.read_table(path).replace_schema_metadata(None).to_pylist()
-        except (OSError, pa.ArrowException) as error:
-            return [Problem(METRICS, f"unreadable ({error}); delete it, it is made again from the generations")]
-        mine = [row for row in self.metric_rows() if row["generation"] < n]
-        if repr(stored) == repr(mine):  # repr: NaN equals itself
-            return []
-        return [Problem(METRICS, "does not agree with the generations' metrics.json; delete it, it is made again")]
-
-
-def _folder(generation: int) -> str:
-    return f"{generation:04d}"
-
-
-@contextlib.contextmanager
-def _new_directory(path: Path) -> Iterator[bool]:
-    """Prepare a directory for a new run and lock it; says whether it is new once the lock is there."""
-    with storing(path, "create"):
-        path.mkdir(parents=True, exist_ok=True)
-    lock = RunLock(path)
-    lock.acquire()
-    try:
-        is_new = not (path / run_files.RUN).exists()
-        if is_new:
-            ours = {"generations", "spec.yaml", "fingerprint.json", "environment.json"}
-            foreign = sorted(n for n in os.listdir(path) if n not in ours and not n.startswith((".tmp-", ".lock")))
-            if foreign:
-                raise StoreError(f"{path}: holds other files ({', '.join(foreign[:5])}); choose an empty directory")
-            clear_temporary(path)
-            remove(path / "generations")  # of a creation or fork that crashed
-            with storing(path, "create"):
-                (path / "generations").mkdir()
-        yield is_new
-    finally:
-        lock.release()
-
-
-def _link_tree(source: Path, target: Path) -> None:
-    """The same files in another folder: hard links, or copies where the file system has none."""
-    with storing(target):
-        target.mkdir()
-        for name in manifests.files_in(source):
-            there = target / name
-            there.parent.mkdir(parents=True, exist_ok=True)
-            crash_point(f"link {name}")
-            try:
-                os.link(source / name, there)
-            except OSError:
-                shutil.copyfile(source / name, there)
-                with open(there, "rb") as file:
-                    os.fsync(file.fileno())
-        fsync_directory(target)
