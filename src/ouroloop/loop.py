@@ -193,9 +193,11 @@ class Loop:
             "arm": spec["arm"],
             "seed": spec["seed"],
         }
-        store = (
-            MemoryStore.create(**arguments) if out is None else RunStore.create(Path(out), exist_ok=True, **arguments)
-        )
+        store: Any = MemoryStore(**arguments)
+        if out is not None:
+            store = RunStore.create(Path(out), exist_ok=True, **arguments)
+            if store.spec["generations"] < spec["generations"]:
+                store.write_spec(assembly.spec)  # the run is extended
         self._attach(assembly, store, callbacks)
 
     def _attach(self, assembly: Assembly, store: Any, callbacks: Sequence[Any]) -> None:
@@ -209,6 +211,7 @@ class Loop:
             self.callbacks.append(EarlyStop(level=self.spec["stop_on"]))
         self.model: Generator | None = None
         self._base: RunStore | None = None
+        self._state: State | None = None
 
     @property
     def generations(self) -> int:
@@ -243,13 +246,13 @@ class Loop:
                     callback.on_end(self)
 
     def _remaining(self, done: Sequence[int]) -> Iterator[Info]:
-        state: State | None = None
-        if done:
+        state = self._state
+        if done and (state is None or state.generation != done[-1]):
             state = self.restore(done[-1])
-            self.model = state.model
+        self.model = None if state is None else state.model
         while state is None or state.generation < self.generations:
             state, info = self._advance(state)
-            self.model = state.model
+            self._state, self.model = state, state.model
             stop = [callback.on_generation(info) for callback in self.callbacks]
             yield info
             if any(stop):
@@ -264,7 +267,7 @@ class Loop:
                 state, info = self.step.start(self.key, self._shared_start())
             else:
                 state, info = self.step(state, self.key, _StoreSink(writer))
-            if isinstance(info.model, Saveable):
+            if isinstance(info.model, Saveable) and writer.model_dir is not None:
                 info.model.save(writer.model_dir)
             for name, columns in (("preview", info.preview), ("corrections_preview", info.corrections_preview)):
                 if columns:
@@ -287,8 +290,7 @@ class Loop:
         for field in ("data", "data_sha256", "generator", "seed"):
             if ours[field] != theirs.get(field):
                 raise SpecError(f"{self._base.path}: cannot share its generation 0, '{field}' differs")
-        directory = self._base.model_dir(0)
-        return None if directory is None else self.step.generator.load(directory)
+        return self.step.generator.load(self._base.model(0))
 
     def _rows(self, info: Info) -> list[dict[str, Any]]:
         forecasts = {f["metric"]: f["values"] for f in reversed(self.assembly.forecasts)}
@@ -311,7 +313,7 @@ class Loop:
         """The state at the end of a committed generation, exactly as it was."""
         keeps = self.step.regime.keeps_history
         first = 1 if keeps else max(generation, 1)
-        history = tuple(self.store.synthetic(t) for t in range(first, generation + 1))
+        history = tuple(self._synthetic(t) for t in range(first, generation + 1))
         measured: dict[int, dict[str, Measurement]] = {}
         for row in self.store.metric_rows():
             if row["generation"] <= generation:
@@ -320,10 +322,13 @@ class Loop:
         measurements = tuple(measured[t] for t in sorted(measured))
         return State(generation, self._model(generation, history), history, measurements)
 
+    def _synthetic(self, generation: int) -> Pool:
+        drawn = sum(self.store.state(generation)["verdicts"].values())
+        return self.store.synthetic(generation) if drawn else Pool(())
+
     def _model(self, generation: int, history: tuple[Pool, ...]) -> Generator:
-        directory = self.store.model_dir(generation)
-        if isinstance(self.step.generator, Saveable) and directory is not None:
-            return self.step.generator.load(directory)
+        if isinstance(self.step.generator, Saveable) and self.store.path is not None:
+            return self.step.generator.load(self.store.model(generation))
         previous: Any = None
         if self.step.fine_tune and generation > 0:
             previous = self.restore(generation - 1).model
@@ -334,23 +339,26 @@ class _StoreSink:
     """Writes a generation's rows into the store as they are drawn."""
 
     def __init__(self, writer: Any) -> None:
-        self._rows, self._corrections = writer.table("synthetic"), writer.corrections()
+        self._writer, self._rows, self._corrections = writer, None, None
 
     def synthetic(self, rows: Samples) -> None:
         """Append corrected rows."""
+        if self._rows is None:
+            self._rows = self._writer.table("synthetic")
         self._rows.write(rows)
 
     def corrections(self, correction: Correction) -> None:
         """Append a shard's verdicts."""
+        if self._corrections is None:
+            self._corrections = self._writer.corrections()
         raw = correction.raw
-        self._corrections.write(
-            {"id": raw.id, "parent": raw.parent, "verdict": correction.verdict, "distance": correction.distance}
-        )
+        self._corrections.write(raw.id, raw.parent, correction.verdict, correction.distance)
 
     def close(self) -> Pool:
-        """The rows, read back from where they were written."""
-        self._corrections.close()
-        return self._rows.close()
+        """The rows, read back from where they were written; no file where none were drawn."""
+        if self._corrections is not None:
+            self._corrections.close()
+        return Pool(()) if self._rows is None else self._rows.close()
 
 
 def _summary(info: Info) -> dict[str, Any]:

@@ -363,7 +363,7 @@ class _Tally:
         n = sum(self.verdicts.values())
         if not n:
             return {}
-        shares = {f"{name}_share": self.verdicts[name] / n for name in ("changed", "dropped", "failed")}
-        shares["corrected_share"] = shares.pop("changed")
-        values = {**shares, "distance_moved": self._distance / n}
+        shares = {"corrected": "changed", "dropped": "dropped", "failed": "failed"}
+        values = {f"{name}_share": self.verdicts[verdict] / n for name, verdict in shares.items()}
+        values["distance_moved"] = self._distance / n
         return {name: Measurement(name, value, n=n) for name, value in values.items()}
