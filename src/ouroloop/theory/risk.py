@@ -3,19 +3,21 @@ r"""Long-run risk of every regime, as a multiple of the risk of training on the 
 For estimators whose error is the average of their rows' errors (a Gaussian mean; least squares with T >> d), in the
 limit of many rows, generation t = 0 being the model of the real data alone (risk 1). $\lambda$ is `synthetic_ratio`.
 
-| regime               | risk of generation t                                     | limit                                  |
-|----------------------|----------------------------------------------------------|----------------------------------------|
-| real_only            | $1$                                                      | $1$                                    |
-| replace              | $1 + t/\lambda$                                          | grows without bound                    |
-| accumulate           | $1 + \sum_{s\le t}\lambda/(1+s\lambda)^2$                | $\pi^2/6$ for $\lambda = 1$            |
-| accumulate_subsample | $V_{t+1} + 1 - 1/(t+1)$, see there; $\lambda = 1$        | $\pi^2/2 - 2$                          |
-| fixed_real           | $1 + \tfrac{\lambda}{1+2\lambda}(1-q^{2t})$, $q = \tfrac{\lambda}{1+\lambda}$ | $1+\tfrac{\lambda}{1+2\lambda} < 3/2$ |
-| fresh_real           | $\tfrac{1+\lambda}{1+2\lambda} + \tfrac{\lambda}{1+2\lambda}q^{2t}$ | $(1+\lambda)/(1+2\lambda)$        |
+| regime               | risk of generation t                                     | limit                         |
+|----------------------|----------------------------------------------------------|-------------------------------|
+| real_only            | $1$                                                      | $1$                           |
+| replace              | $1 + t/\lambda$                                          | grows without bound           |
+| accumulate           | $1 + \sum_{s\le t}\lambda/(1+s\lambda)^2$                | $\pi^2/6$ for $\lambda = 1$   |
+| accumulate_subsample | see `accumulate_subsample`; $\lambda = 1$                | $\pi^2/2 - 2$                 |
+| fixed_real           | $1 + \lambda(1-q^{2t})/(1+2\lambda)$                     | $1+\lambda/(1+2\lambda)$      |
+| fresh_real           | $(1+\lambda+\lambda q^{2t})/(1+2\lambda)$                | $(1+\lambda)/(1+2\lambda)$    |
+
+with $q = \lambda/(1+\lambda)$.
 
 Source:
-    replace and accumulate for $\lambda = 1$: Gerstgrasser et al., arXiv 2404.01413; weighted fresh data: "golden ratio"
-    paper, arXiv 2502.18049. accumulate_subsample, fixed_real and the general $\lambda$ are derived here; all were checked
-    by simulation (docs/theory.md).
+    replace and accumulate for $\lambda = 1$: Gerstgrasser et al., arXiv 2404.01413; weighted fresh data: arXiv
+    2502.18049. accumulate_subsample, fixed_real and the general $\lambda$ are derived here; all were checked by
+    simulation (docs/theory.md).
 """
 
 from __future__ import annotations
@@ -76,8 +78,8 @@ def accumulate_subsample(generations: int) -> np.ndarray:
 def fixed_real(generations: int, synthetic_ratio: float, correction_strength: float = 0.0) -> np.ndarray:
     r"""The same real data and $\lambda$ fresh synthetic rows per real row, with or without ideal correction.
 
-    $g_t^2 + \tfrac{\lambda}{(1+\lambda)^2}\tfrac{1-q^{2t}}{1-q^2}$ with $q = \tfrac{\lambda}{(1+\lambda)(1+\gamma)}$ and
-    $g_t = g + (1-g)q^t$, $g = 1/(1+\lambda\gamma/(1+\gamma))$, the factor left of the real sample's error.
+    $g_t^2 + \tfrac{\lambda}{(1+\lambda)^2}\tfrac{1-q^{2t}}{1-q^2}$ with $q = \tfrac{\lambda}{(1+\lambda)(1+\gamma)}$
+    and $g_t = g + (1-g)q^t$, $g = 1/(1+\lambda\gamma/(1+\gamma))$, the factor left of the real sample's error.
 
     Args:
         generations: last generation. synthetic_ratio: $\lambda \ge 0$. correction_strength: $\gamma \ge 0$.

@@ -1,0 +1,295 @@
+"""From a specification to forecasts: which closed forms apply to this loop, and the curves they predict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ouroloop.errors import SpecError
+from ouroloop.theory import certificate, gaussian, risk
+from ouroloop.theory.rows import MAX_GENERATIONS, REGIMES, Plan, plan
+from ouroloop.theory.wasserstein import wasserstein
+
+__all__ = ["VALIDITIES", "Forecast", "forecasts_for"]
+
+VALIDITIES = ("exact", "asymptotic", "sufficient bound", "heuristic")
+_DERIVED = "derived in docs/theory.md"
+_SCSC = "Gillman et al., arXiv 2402.07087, Theorem 4.3"
+_KEEPS_ALL = ("identity", "ideal", "histogram", "cluster", "transport")  # correctors that never drop a row
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Forecast:
+    """A predicted curve.
+
+    Args:
+        metric: the measured metric that it predicts the mean of, over seeds.
+        label: how a figure calls it.
+        source: paper and equation, or where it is derived.
+        validity: "exact" (for any number of rows), "asymptotic" (as rows grow), "sufficient bound" (the truth may be
+            better), or "heuristic".
+        note: under which assumptions.
+        units: of the values, "" for none.
+        values: float64 (T + 1,), generations 0..T; infinity where the formula diverges or says nothing.
+
+    Raises:
+        SpecError: an unknown validity, or values that are not a curve of numbers.
+    """
+
+    metric: str
+    label: str
+    source: str
+    validity: str
+    note: str
+    units: str
+    values: np.ndarray
+
+    def __post_init__(self) -> None:
+        values = np.asarray(self.values, np.float64)
+        if self.validity not in VALIDITIES:
+            raise SpecError(f"validity: must be one of {', '.join(VALIDITIES)}, got '{self.validity}'")
+        if values.ndim != 1 or np.isnan(values).any():
+            raise SpecError(f"values of forecast '{self.metric}': must be one number a generation and none of them NaN")
+        object.__setattr__(self, "values", values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for forecasts.json; infinite values become None."""
+        values = [float(v) if math.isfinite(v) else None for v in self.values]
+        texts = {name: getattr(self, name) for name in ("metric", "label", "source", "validity", "note", "units")}
+        return {**texts, "values": values}
+
+
+@dataclass(frozen=True, eq=False)
+class _Loop:
+    """What the closed forms need to know of a specification."""
+
+    spec: Mapping[str, Any]
+    n_real: int
+    dim: int
+    generations: int
+    ratio: float
+    strength: float | None  # of the ideal corrector; None: another kind of correction
+    rows: Plan | None  # None: no closed form for the regime, or rows may be dropped
+
+    @property
+    def regime(self) -> str:
+        return str(self.spec["regime"]["kind"])
+
+    @property
+    def target(self) -> tuple[np.ndarray, float] | None:
+        """Mean and variance of an isotropic Gaussian target, or None."""
+        data = self.spec["data"]
+        if data.get("kind") != "gaussian":
+            return None
+        mean = data.get("mean")
+        covariance = np.asarray(np.eye(self.dim) if data.get("covariance") is None else data["covariance"], np.float64)
+        variance = float(covariance[0, 0])
+        if covariance.shape != (self.dim, self.dim) or not np.array_equal(covariance, variance * np.eye(self.dim)):
+            return None
+        return (np.zeros(self.dim) if mean is None else np.asarray(mean, np.float64)), variance
+
+    @property
+    def is_gaussian(self) -> bool:
+        """A Gaussian model of Gaussian data, without correction or with the ideal one."""
+        generator = self.spec["generator"]
+        return (
+            generator.get("kind") == "gaussian"
+            and not generator.get("per_class")
+            and self.spec["data"].get("kind") == "gaussian"
+            and self.strength is not None
+        )
+
+    @property
+    def ddof(self) -> int:
+        return int(self.spec["generator"].get("estimator") == "unbiased")
+
+
+def forecasts_for(spec: Mapping[str, Any], n_real: int, dim: int) -> list[Forecast]:
+    """Every closed form that applies to a loop; the best one of a metric first.
+
+    Args:
+        spec: a resolved specification, as plain data.
+        n_real: rows of real data.
+        dim: numbers in a row of x, or 0 where x is not numeric.
+
+    Returns:
+        Forecasts with one value a generation, 0..spec["generations"]; an empty list where nothing is known.
+    """
+    loop = _read(spec, n_real, dim)
+    found = [*_gaussian(loop), *_bookkeeping(loop), *_stability(loop)]
+    return [f for f in found if np.isfinite(f.values).any()]
+
+
+def _read(spec: Mapping[str, Any], n_real: int, dim: int) -> _Loop:
+    regime, corrector = spec["regime"], spec["corrector"]
+    generations, ratio = int(spec["generations"]), float(regime.get("synthetic_ratio", math.nan))
+    kind, strength = corrector.get("kind"), float(corrector.get("correction_strength", math.inf))
+    ideal = {"identity": 0.0, "ideal": strength}.get(str(kind))
+    if ideal is None and strength == 0.0 and kind in _KEEPS_ALL and kind != "histogram":
+        ideal = 0.0  # strength 0 leaves every row as it is; SCSC's histogram resamples even then
+    guarded = spec.get("guards", {}).get("min_real_share", 0.0) > 0
+    known = regime.get("kind") in REGIMES and generations <= MAX_GENERATIONS and n_real > 0 and not math.isnan(ratio)
+    rows = None
+    if known and (kind in _KEEPS_ALL or ideal == 0.0) and not guarded:
+        draws = math.ceil(ratio * n_real - 1e-9) if ratio else 0  # as the regimes round
+        if draws or regime["kind"] != "replace" or not generations:
+            rows = plan(regime["kind"], generations, n_real, draws, regime.get("window"))
+    return _Loop(spec, n_real, dim, generations, ratio, ideal, rows)
+
+
+def _gaussian(loop: _Loop) -> Iterator[Forecast]:
+    if not loop.is_gaussian or loop.strength is None:
+        return
+    if loop.rows is not None and (loop.rows.rows > loop.ddof).all():
+        yield from _distance(loop, loop.rows, loop.strength)
+        yield from _sampled_moments(loop, loop.rows, loop.strength)
+    if loop.regime == "replace" and loop.strength == 0.0 and loop.rows is not None:
+        yield from _log_determinant(loop)
+
+
+def _distance(loop: _Loop, rows: Plan, strength: float) -> Iterator[Forecast]:
+    """Forecast of 'gaussian_w2' where it compares the model itself with the true target."""
+    target = loop.target
+    if target is None or target[1] <= 0 or loop.ddof:
+        return
+    mean, variance = target
+    for metric in loop.spec["metrics"]:
+        known = metric.get("mean") is not None and metric.get("covariance") is not None
+        if metric.get("kind") != "gaussian_w2" or metric.get("of") != "model" or not known:
+            continue
+        if not (
+            np.array_equal(metric["mean"], mean) and np.array_equal(metric["covariance"], variance * np.eye(loop.dim))
+        ):
+            continue
+        ridge = float(loop.spec["generator"].get("regularisation", 0.0)) / variance
+        yield Forecast(
+            metric="gaussian_w2",
+            label="Gaussian loop, second order",
+            source=_DERIVED,
+            validity="asymptotic",
+            note="mean part exact; covariance part to second order in 1/n; within 4 % for 20 real rows or more",
+            units="units of the data",
+            values=math.sqrt(variance) * wasserstein(rows, strength, loop.dim, ridge=ridge).distance,
+        )
+
+
+def _same(given: Any, expected: np.ndarray) -> bool:
+    return given is not None and np.array_equal(np.asarray(given, np.float64), expected)
+
+
+def _sampled_moments(loop: _Loop, rows: Plan, strength: float) -> Iterator[Forecast]:
+    """Forecasts of the metric `moments`, which compares generated rows with held-out ones."""
+    target, measured = loop.target, int(loop.spec.get("evaluation", {}).get("n", 0))
+    held_out = int(loop.spec["data"].get("held_out", 0) or 0)
+    if target is None or target[1] <= 0 or measured < 2 or held_out < 2:
+        return
+    ridge = float(loop.spec["generator"].get("regularisation", 0.0)) / target[1]
+    law = gaussian.moments(rows, strength, ridge=ridge, ddof=loop.ddof)
+    square = law.mean_square + law.variance / measured + 1.0 / held_out
+    root = math.sqrt(2.0) * math.exp(math.lgamma((loop.dim + 1) / 2) - math.lgamma(loop.dim / 2))
+    yield Forecast(
+        metric="mean_error",
+        label="Gaussian loop",
+        source=_DERIVED,
+        validity="asymptotic",
+        note="mean square exact, with the noise of generated and held-out rows; its root as if the mean were Gaussian",
+        units="units of the data",
+        values=math.sqrt(target[1]) * root * np.sqrt(square),
+    )
+    yield Forecast(
+        metric="trace_ratio",
+        label="Gaussian loop",
+        source="Kazdan et al., arXiv 2410.16713 (replace, accumulate); " + _DERIVED,
+        validity="asymptotic",
+        note="the model's variance exact for any number of rows; the held-out rows' taken as the target's",
+        units="",
+        values=law.variance,
+    )
+
+
+def _log_determinant(loop: _Loop) -> Iterator[Forecast]:
+    target, measured = loop.target, int(loop.spec.get("evaluation", {}).get("n", 0))
+    held_out = int(loop.spec["data"].get("held_out", 0) or 0)
+    draws = int(loop.rows.counts[-1, -1]) if loop.rows is not None and loop.generations else loop.n_real
+    if target is None or min(measured, held_out, loop.n_real, draws) <= loop.dim or target[1] <= 0:
+        return
+    if loop.spec["generator"].get("regularisation"):
+        return  # the ridge keeps the determinant from collapsing
+    law = gaussian.replace_log_variance(loop.n_real, draws, loop.generations, loop.dim, loop.ddof)
+    generated, real = (gaussian.replace_log_variance(n, 1, 0, loop.dim, 1)[0] for n in (measured, held_out))
+    yield Forecast(
+        metric="logdet_ratio",
+        label="Wishart product",
+        source="Bertrand et al., arXiv 2310.00429 (one dimension); " + _DERIVED,
+        validity="exact",
+        note="mean of the logarithm, the typical path; with the bias of generated and held-out rows",
+        units="nats",
+        values=law + generated - real,
+    )
+
+
+def _bookkeeping(loop: _Loop) -> Iterator[Forecast]:
+    if loop.rows is not None:
+        yield Forecast(
+            metric="synthetic_ratio",
+            label="rows of the regime",
+            source="definition of the regime",
+            validity="exact",
+            note="when no row is dropped",
+            units="synthetic per real row",
+            values=loop.rows.synthetic_ratio,
+        )
+    if loop.rows is not None and loop.spec["corrector"].get("kind") == "ideal" and loop.strength is not None:
+        yield Forecast(
+            metric="corrected_share",
+            label="strength / (1 + strength)",
+            source=_SCSC,
+            validity="exact",
+            note="",
+            units="",
+            values=np.full(loop.generations + 1, 1.0 - 1.0 / (1.0 + loop.strength)),
+        )
+
+
+def _stability(loop: _Loop) -> Iterator[Forecast]:
+    """Factors by which an error shrinks in one generation, at the ratio that is in force there."""
+    if loop.rows is None or loop.strength is None or loop.regime == "real_only":
+        return
+    strength, ratios = loop.strength, loop.rows.synthetic_ratio
+    memoryless = loop.regime in ("fixed_real", "fresh_real", "replace")
+    gaussian_model = loop.spec["generator"].get("kind") == "gaussian"
+    where = "" if memoryless else "; at the effective ratio of each generation, as if its rows were all new"
+    certified = np.array([certificate.contraction_factor(r, strength) for r in ratios])
+    yield Forecast(
+        metric="contraction_factor",
+        label="SCSC certificate",
+        source=_SCSC,
+        validity="sufficient bound" if memoryless and gaussian_model else "heuristic",
+        note="misfit L eps / alpha taken as 0; below 1 certifies local stability, no value means no certificate"
+        + where,
+        units="per generation",
+        values=certified,
+    )
+    yield Forecast(
+        metric="contraction_factor",
+        label="spectral radius",
+        source=_DERIVED,
+        validity="asymptotic" if memoryless and gaussian_model else "heuristic",
+        note="population limit of a well-specified exponential family" + where,
+        units="per generation",
+        values=np.array([certificate.spectral_radius(r, strength) for r in ratios]),
+    )
+    if loop.regime == "fixed_real":
+        yield Forecast(
+            metric="risk_multiplier",
+            label="fixed real data",
+            source=_DERIVED,
+            validity="asymptotic" if gaussian_model else "heuristic",
+            note="squared error of an averaging estimator over that of the real data alone",
+            units="",
+            values=risk.fixed_real(loop.generations, loop.ratio, strength),
+        )
