@@ -82,7 +82,12 @@ class Files:
         def fresh(n: int, key: Key) -> Samples:
             return kept.take(reserve_rows(len(kept), n, key=key, name=path.name))
 
-        return LoadedDataset(name=path.stem, real=tables[2], held_out=held_out, fresh_fn=fresh if n_reserve else None)
+        return LoadedDataset(
+            name=Path(path.name.removesuffix(".gz")).stem,
+            real=tables[2],
+            held_out=held_out,
+            fresh_fn=fresh if n_reserve else None,
+        )
 
 
 def from_arrays(x: Any, label: Any = None, held_out: Any = None, *, key: Key | None = None) -> LoadedDataset:
