@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ouroloop.generators.diffusion import Diffusion
+from ouroloop.keys import Key
+from ouroloop.pool import Pool
+from ouroloop.samples import Samples
+from ouroloop.testing import GeneratorSuite
+
+torch.set_num_threads(1)
+
+
+class TestDiffusion(GeneratorSuite):
+    conditional = True
+
+    def make(self) -> Diffusion:
+        return Diffusion(steps=6, batch_size=32, width=8, depth=1, sampling_steps=3, ema=0.9, guidance_strength=1.0)
+
+
+class TestFlowMatching(GeneratorSuite):
+    def make(self) -> Diffusion:
+        options = {"objective": "flow_matching", "solver": "heun", "use_labels": False, "dropout": 0.1}
+        return Diffusion(steps=6, batch_size=32, width=8, depth=1, sampling_steps=3, **options)
+
+
+class TestImages(GeneratorSuite):
+    conditional = True
+
+    def make(self) -> Diffusion:
+        return Diffusion(steps=4, batch_size=32, width=8, depth=1, sampling_steps=3, scale_by="data")
+
+    def data(self) -> Samples:
+        x = Key(0).rng().integers(0, 17, (40, 4, 4)).astype(np.float32)
+        x[:, 0, 0] = 0  # a pixel that never varies
+        return Samples.of(x, label=np.arange(40) % 3)
+
+
+@pytest.mark.parametrize("objective", ["diffusion", "flow_matching"])
+def test_learns_two_classes(objective: str) -> None:
+    label = np.arange(2000) % 2
+    means, stds = np.array([[-300.0, 0.02], [200.0, -0.04]]), np.array([40.0, 0.01])
+    x = Key(0).rng().standard_normal((2000, 2)) * stds + means[label]
+    template = Diffusion(
+        objective=objective, steps=350, learning_rate=3e-3, width=64, depth=2, batch_size=256, sampling_steps=12
+    )
+    drawn = template.fit(Pool.of(Samples.of(x, label=label)), key=Key(0)).sample(2000, key=Key(1))
+    for k in range(2):
+        mine = drawn.x[drawn.label == k]
+        np.testing.assert_array_less(np.abs(mine.mean(axis=0) - means[k]), 0.2 * stds)
+        np.testing.assert_allclose(mine.std(axis=0), stds, rtol=0.2)
