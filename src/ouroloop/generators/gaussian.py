@@ -170,7 +170,8 @@ class Gaussian(Classical[Moments]):
 
         model = self._only_model()
         rows = np.asarray(x, np.float64).reshape(len(x), -1)
-        return np.atleast_1d(multivariate_normal(model.mean, model.covariance, allow_singular=True).logpdf(rows))
+        density = multivariate_normal.logpdf(rows, mean=model.mean, cov=model.covariance, allow_singular=True)  # type: ignore[arg-type]
+        return np.atleast_1d(density)
 
     def _divisor(self, n: int) -> int:
         divisor = n - (self.estimator == "unbiased")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -100,14 +100,14 @@ class GaussianMixture(Classical[Mixture]):
                 "or fewer components"
             ) from error
         return Mixture(
-            estimator.weights_,
-            estimator.means_,
+            np.asarray(estimator.weights_),
+            np.asarray(estimator.means_),
             np.asarray(estimator.covariances_),
             np.asarray(estimator.precisions_cholesky_),
             np.asarray(estimator.converged_),
         )
 
-    def _warm_start(self, previous: Mixture | None) -> dict[str, np.ndarray]:
+    def _warm_start(self, previous: Mixture | None) -> dict[str, Any]:
         if previous is None or len(previous.weights) != self.components:
             return {}
         root, dim = previous.precisions_cholesky, previous.means.shape[1]

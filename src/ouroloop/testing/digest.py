@@ -48,7 +48,7 @@ def _compound(value: Any, above: tuple[int, ...]) -> Iterator[bytes]:
     elif _is_tensor(value):
         yield f"{value.dtype} {tuple(value.shape)}".encode()
         yield value.detach().cpu().double().numpy().tobytes()
-    elif callable(getattr(value, "state_dict", None)):  # torch networks and optimisers
+    elif _is_torch(value) and callable(getattr(value, "state_dict", None)):  # networks and optimisers
         yield str(getattr(value, "training", "")).encode()
         yield from _pieces(value.state_dict(), above)
     elif isinstance(value, Mapping):
@@ -66,4 +66,8 @@ def _compound(value: Any, above: tuple[int, ...]) -> Iterator[bytes]:
 
 
 def _is_tensor(value: Any) -> bool:
-    return type(value).__module__.partition(".")[0] == "torch" and hasattr(value, "detach")
+    return _is_torch(value) and hasattr(value, "detach")
+
+
+def _is_torch(value: Any) -> bool:
+    return any(base.__module__.partition(".")[0] == "torch" for base in type(value).__mro__)
