@@ -66,13 +66,13 @@ def clear_temporary(directory: Path) -> None:
     with storing(directory, "clear"), os.scandir(directory) as entries:
         stale = [entry.path for entry in entries if entry.name.startswith(_TEMPORARY)]
     for path in map(Path, stale):
-        crash_point("clear")
         remove(path)
 
 
 def remove(path: Path) -> None:
     """Delete a file, or a folder and all that is in it; one that is already gone is no error."""
     with storing(path, "delete"), contextlib.suppress(FileNotFoundError):
+        crash_point("delete")
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
@@ -81,7 +81,6 @@ def remove(path: Path) -> None:
 
 def fsync_file(path: Path) -> None:
     """Wait until a file's content is on the disk."""
-    crash_point(f"fsync {path.name}")
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -91,7 +90,6 @@ def fsync_file(path: Path) -> None:
 
 def fsync_directory(path: Path) -> None:
     """Wait until a folder's entries are on the disk (a no-op on systems that cannot)."""
-    crash_point(f"fsync {path.name}/")
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     except PermissionError:  # Windows cannot open a folder
@@ -102,25 +100,30 @@ def fsync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Replace a file's content at once: a temporary file beside it, fsync, rename, fsync of the folder.
+def write_bytes(path: Path, data: bytes, *, by: Path | None = None) -> None:
+    """Replace a file's content at once: a temporary file, fsync, rename, fsync of the folder.
+
+    Args:
+        by: folder for the temporary file, on the same file system; default: that of the file.
 
     Raises:
         StoreError: the disk is full or refuses; the old content is still there.
     """
-    temporary = path.with_name(temporary_name(path.name))
+    temporary = (by or path.parent) / temporary_name(path.name)
     try:
         with storing(path):
             with open(temporary, "wb") as file:
                 crash_point(f"write {path.name}")
                 file.write(data)
+            crash_point(f"fsync {path.name}")
             fsync_file(temporary)
             crash_point(f"replace {path.name}")
             os.replace(temporary, path)
             fsync_directory(path.parent)
             crash_point(f"replaced {path.name}")
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def append_line(path: Path, line: bytes) -> None:
@@ -181,9 +184,9 @@ def encode_json(value: Any, where: str, *, indent: int | None = None) -> bytes:
         raise StoreError(f"{where}: nested too deeply, or in itself") from error
 
 
-def write_json(path: Path, value: Any, *, indent: int | None = 1) -> None:
-    """Replace a JSON file at once."""
-    write_bytes(path, encode_json(value, path.name, indent=indent))
+def write_json(path: Path, value: Any, *, by: Path | None = None) -> None:
+    """Replace a JSON file at once; see `write_bytes`."""
+    write_bytes(path, encode_json(value, path.name, indent=1), by=by)
 
 
 def read_text(path: Path, limit: int = JSON_LIMIT) -> str:

@@ -150,10 +150,12 @@ class GenerationWriter:
             folders.append(Path(root))
             for name in names:
                 with storing(Path(root, name)):
+                    crash_point(f"fsync {name}")
                     fsync_file(Path(root, name))
         manifest, digest = build_manifest(self.path, self.generation, self._previous)
         self._put(MANIFEST, manifest)
         with storing(self.path):
+            crash_point(f"fsync {MANIFEST}")
             fsync_file(self.path / MANIFEST)
             for folder in folders:
                 fsync_directory(folder)

@@ -25,7 +25,7 @@ class RunLock:
         from filelock import FileLock
 
         self._directory = directory
-        self._file = FileLock(str(directory / ".lock"), timeout=0)
+        self._file = FileLock(str(directory / ".lock"), timeout=0, thread_local=False)
         self._depth = 0
 
     @property

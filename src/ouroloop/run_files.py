@@ -103,11 +103,11 @@ def write_spec(directory: Path, spec: Mapping[str, Any]) -> None:
     data, run = encode_spec(spec), read_run(directory)
     digest = hashlib.sha256(data).hexdigest()
     known = run["files"][SPEC]
-    if known[-1] == digest:
-        return
-    run["files"][SPEC] = [known[-1], digest]
-    write_bytes(directory / RUN, encode_json(run, RUN, indent=1))
-    write_bytes(directory / SPEC, data)
+    if known[-1] != digest:
+        run["files"][SPEC] = [known[-1], digest]
+        write_bytes(directory / RUN, encode_json(run, RUN, indent=1))
+    if digest_of(directory / SPEC) != digest:
+        write_bytes(directory / SPEC, data)
 
 
 def read_spec(directory: Path) -> dict[str, Any]:

@@ -407,9 +407,8 @@ class RunStore:
         doomed = {name for name in files if name.startswith("model/") or name in bulky}
         before = manifests.read_pruned(folder)
         if doomed - before:  # said before it is done, so that a crash in between is no damage
-            write_json(folder / manifests.PRUNED, {"files": sorted(doomed | before)})
+            write_json(folder / manifests.PRUNED, {"files": sorted(doomed | before)}, by=folder.parent)
         for name in sorted(doomed):
-            crash_point(f"prune {name}")
             remove(folder / name)
             self._sound.discard(folder / name)
         if not any(manifests.files_in(folder / "model")):
