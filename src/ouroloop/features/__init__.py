@@ -7,15 +7,14 @@ the last layer of a small network that the software trains on the real labels).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
-from typing import Any, Protocol, Self, cast, get_type_hints
+from typing import Any, Protocol, Self, cast
 
 import numpy as np
 
+from ouroloop import options
 from ouroloop.errors import SpecError
 from ouroloop.keys import Key
-from ouroloop.registry import resolve
 from ouroloop.samples import Samples
 
 __all__ = ["FeatureExtractor", "build"]
@@ -58,21 +57,9 @@ def build(features: str | Mapping[str, Any] | FeatureExtractor) -> FeatureExtrac
     """
     if callable(getattr(features, "fit", None)) and callable(getattr(features, "transform", None)):
         return cast(FeatureExtractor, features)
-    options: dict[str, Any] = dict(features) if isinstance(features, Mapping) else {"kind": features}
-    kind = options.pop("kind", None)
-    if not isinstance(kind, str):
+    if not isinstance(features, str | Mapping):
         raise SpecError(f"features: expected a name or a mapping with the key 'kind', got {features!r}")
-    part = resolve("features", kind)
-    return part(**{name: _checked(part, kind, name, value) for name, value in options.items()})
-
-
-def _checked(part: type, kind: str, name: str, value: Any) -> Any:
-    from pydantic import TypeAdapter, ValidationError
-
-    known = [f.name for f in fields(part) if f.init]
-    if name not in known:
-        raise SpecError(f"features.{name}: '{kind}' has no such option; there are: {', '.join(known) or 'none'}")
-    try:
-        return TypeAdapter(get_type_hints(part, include_extras=True)[name]).validate_python(value)
-    except ValidationError as error:
-        raise SpecError(f"features.{name}: {error.errors()[0]['msg']}, got {value!r}") from error
+    resolved, problems = options.resolve_options("features", features, ("features",))
+    if problems:
+        raise SpecError("\n".join(f"{'.'.join(map(str, path))}: {text}" for path, text in problems))
+    return options.build("features", resolved)

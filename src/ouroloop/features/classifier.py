@@ -10,28 +10,25 @@ max pooling for sigmoid and average pooling, no double softmax, trained with a f
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
 
 from ouroloop.errors import DataError, PartError
 from ouroloop.features.cache import Entry, cached, content_digest
+from ouroloop.features.network import network, tensor
 from ouroloop.keys import Key
 from ouroloop.samples import Samples
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 __all__ = ["Classifier"]
 
 _VERSION = 1  # raise when a change of this file changes the weights that a fit gives
 _CHUNK = 128  # rows at a time; small, so that the activations stay in the processor's cache
-_CONVOLVED = 6  # smallest side, in pixels, that is treated as an image
 
 
 @dataclass(frozen=True)
@@ -66,12 +63,12 @@ class Classifier:
 
     width: Annotated[int, Field(ge=1, description="channels of the first convolution")] = 16
     embedding: Annotated[int, Field(ge=1, description="number of features")] = 84
-    steps: Annotated[int, Field(ge=1, description="gradient steps of the training")] = 800
+    steps: Annotated[int, Field(ge=1, description="gradient steps of the training")] = 700
     batch: Annotated[int, Field(ge=2, description="rows per gradient step")] = 96
     learning_rate: Annotated[float, Field(gt=0, description="peak learning rate of AdamW, one cycle")] = 4e-3
     held_out_share: Annotated[float, Field(gt=0, lt=1, description="share of rows that measures accuracy")] = 0.1
     _fitted: _Fitted | None = field(init=False, default=None, repr=False, compare=False)
-    _network: nn.Module | None = field(init=False, default=None, repr=False, compare=False)
+    _network: Any = field(init=False, default=None, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -151,17 +148,16 @@ class Classifier:
     def _forward(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         import torch
 
-        state, network = self._ready, self._network
+        state, net = self._ready, self._network
         if x.shape[1:] != state.shape:
             raise DataError(f"classifier features were fitted to rows of shape {state.shape}, got {x.shape[1:]}")
         features, logits = np.empty((len(x), self.embedding)), np.empty((len(x), len(state.classes)))
-        assert network is not None
         with torch.inference_mode():
             for start in range(0, len(x), _CHUNK):
                 rows = slice(start, start + _CHUNK)
-                hidden = network.trunk(_tensor(x[rows], state.mean, state.scale))
+                hidden = net.trunk(tensor(x[rows], state.mean, state.scale))
                 features[rows] = hidden.numpy()
-                logits[rows] = network.head(hidden.relu()).numpy()
+                logits[rows] = net.head(hidden.relu()).numpy()
         return features, logits
 
 
@@ -196,26 +192,27 @@ def _train(part: Classifier, samples: Samples, held_out: Samples | None, digest:
     classes = np.unique(samples.label)
     labels = torch.from_numpy(np.searchsorted(classes, training.label))
     mean, scale = _scale(training.x)
-    network = _build(part, training.x.shape[1:], len(classes), key)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=part.learning_rate, weight_decay=0.01)
+    net = network(training.x.shape[1:], part.width, part.embedding, len(classes), key=key)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=part.learning_rate, weight_decay=0.01)
     cycle = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, part.learning_rate, total_steps=part.steps + 1, cycle_momentum=False
     )
+    loss = torch.tensor(float("nan"))
     for rows in _batches(len(training), part, key):
-        logits = network(_tensor(training.x[rows], mean, scale))
+        logits = net(tensor(training.x[rows], mean, scale))
         loss = cross_entropy(logits, labels[torch.from_numpy(rows)])
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         cycle.step()
-    weights = {name: value.detach().numpy().copy() for name, value in network.state_dict().items()}
+    if not torch.isfinite(loss):
+        raise PartError("classifier features: the training diverged; lower learning_rate")
+    weights = {name: value.detach().numpy().copy() for name, value in net.state_dict().items()}
     state = _Fitted(weights, training.x.shape[1:], mean, scale, classes, 0.0, len(testing))
     judge = replace(part)
     object.__setattr__(judge, "_fitted", state)
-    object.__setattr__(judge, "_network", network.eval())
+    object.__setattr__(judge, "_network", net.eval())
     accuracy = float((judge.predict(testing.x) == testing.label).mean()) if len(testing) else float("nan")
-    if not np.isfinite(loss.item()):
-        raise PartError("classifier features: the training diverged; lower learning_rate")
     return weights, {"mean": mean, "scale": scale, "accuracy": accuracy, "n_held_out": len(testing)}
 
 
@@ -233,72 +230,19 @@ def _scale(x: np.ndarray) -> tuple[float, float]:
 
 def _batches(n: int, part: Classifier, key: Key) -> Iterator[np.ndarray]:
     """Row numbers of every step: one permutation an epoch, the remainder of an epoch is left out."""
-    size = min(part.batch, n)
-    for step in range(part.steps):
-        epoch, place = divmod(step, n // size)
-        if place == 0:
-            order = key.child("epoch", epoch).rng().permutation(n)
-        yield order[place * size : (place + 1) * size]
+    size, done = min(part.batch, n), 0
+    for epoch in itertools.count():
+        order = key.child("epoch", epoch).rng().permutation(n)
+        for start in range(0, n - size + 1, size):
+            yield order[start : start + size]
+            done += 1
+            if done == part.steps:
+                return
 
 
-def _tensor(x: np.ndarray, mean: float, scale: float) -> torch.Tensor:
+def _load(part: Classifier, state: _Fitted) -> Any:
     import torch
 
-    return torch.from_numpy((np.asarray(x, np.float32) - np.float32(mean)) / np.float32(scale))
-
-
-def _build(part: Classifier, shape: tuple[int, ...], classes: int, key: Key | None) -> nn.Module:
-    """The network, with weights drawn from `key` (He initialisation), or empty without one."""
-    import torch
-    from torch import nn
-
-    class Network(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.trunk = nn.Sequential(*_trunk(part, shape))
-            self.head = nn.Linear(part.embedding, classes)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.head(self.trunk(x).relu())
-
-    with torch.device("meta"):  # so that torch's own initialisation draws nothing from the global stream
-        network = Network()
-    network.to_empty(device="cpu")
-    if key is not None:
-        stream = key.child("weights").torch()
-        for value in network.parameters():
-            if value.ndim > 1:
-                nn.init.kaiming_normal_(value, nonlinearity="relu", generator=stream)
-            else:
-                nn.init.zeros_(value)
-    return network
-
-
-def _trunk(part: Classifier, shape: tuple[int, ...]) -> list[nn.Module]:
-    """Layers from a row to its features: two convolutions for an image, one hidden layer for another row."""
-    from torch import nn
-
-    image = len(shape) in (2, 3) and min(shape[-2:]) >= _CONVOLVED
-    if not image:
-        values = int(np.prod(shape))
-        return [nn.Flatten(), nn.Linear(values, 16 * part.width), nn.ReLU(), nn.Linear(16 * part.width, part.embedding)]
-    channels = shape[0] if len(shape) == 3 else 1
-    height, width = (shape[-2] + 1) // 4, (shape[-1] + 1) // 4  # halved by the stride (up), then by the pool (down)
-    return [
-        nn.Unflatten(1, (1, shape[0])) if len(shape) == 2 else nn.Identity(),
-        nn.Conv2d(channels, part.width, 5, stride=2, padding=2),
-        nn.ReLU(),
-        nn.Conv2d(part.width, 2 * part.width, 3, padding=1),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(2 * part.width * height * width, part.embedding),
-    ]
-
-
-def _load(part: Classifier, state: _Fitted) -> nn.Module:
-    import torch
-
-    network = _build(part, state.shape, len(state.classes), None)
-    network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in state.weights.items()})
-    return network.eval()
+    net = network(state.shape, part.width, part.embedding, len(state.classes))
+    net.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in state.weights.items()})
+    return net.eval()

@@ -1,4 +1,4 @@
-r"""Features that are the scores on the leading principal components of the real data."""
+"""Features that are the scores on the leading principal components of the real data."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ class Pca:
         alive = spread > 1e-9 * max(spread[0], np.finfo(float).tiny)
         if not alive.any() or spread[0] == 0:
             raise DataError(f"PCA features: all {len(flat)} rows are alike, so that no direction varies")
-        axes = model.components_[alive]
+        axes = np.asarray(model.components_)[alive]
         fitted = replace(self)
-        object.__setattr__(fitted, "_mean", model.mean_)
+        object.__setattr__(fitted, "_mean", np.asarray(model.mean_))
         object.__setattr__(fitted, "_axes", axes / spread[alive, None] if self.whiten else axes)
         return fitted
 
