@@ -15,6 +15,7 @@ from ouroloop.errors import SpecError
 from ouroloop.keys import Key
 from ouroloop.protocols import Generator, Reference
 from ouroloop.samples import Samples
+from ouroloop.spec import semantic
 from ouroloop.step import Step
 
 __all__ = ["Assembly", "assemble", "describe_part"]
@@ -45,8 +46,6 @@ def assemble(spec: Mapping[str, Any], objects: Mapping[str, Any], *, cache: Path
         objects: those objects by field: generator, regime, corrector, metrics (a list), data.
         cache: folder for feature extractors and downloads.
     """
-    from ouroloop.spec import Spec
-
     key = Key(spec["seed"])
     data = _data(spec, objects, key, cache)
     data.real.check_finite(f"real data '{data.name}'")
@@ -72,19 +71,18 @@ def assemble(spec: Mapping[str, Any], objects: Mapping[str, Any], *, cache: Path
         shard_rows=spec["shard_rows"],
         on_failure=spec["on_failure"],
     )
-    semantic = Spec.model_construct(**spec).semantic()
-    fingerprint = {**semantic, "data_sha256": _content(data.real, data.held_out)}
+    fingerprint = {**semantic(spec), "data_sha256": _content(data.real, data.held_out)}
     return Assembly(step, dict(spec), fingerprint, _forecasts(spec, data.real))
 
 
-def describe_part(family: str, value: Any) -> tuple[dict[str, Any], Any]:
+def describe_part(family: str, value: Any, field: str) -> tuple[dict[str, Any], Any]:
     """How a part given from Python stands in the specification, and the object if it must be kept.
 
     A name or mapping is resolved like YAML; an instance of a registered part becomes its mapping; anything else
     is described (class and parameters) under the kind "object" and has to be given again on resume.
     """
     if isinstance(value, str | Mapping):
-        resolved, problems = options.resolve_options(family, value, (family,))
+        resolved, problems = options.resolve_options(family, value, (field,))
         if problems:
             raise SpecError("\n".join(f"{'.'.join(map(str, path))}: {text}" for path, text in problems))
         return resolved, None

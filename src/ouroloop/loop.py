@@ -80,9 +80,9 @@ class Loop:
         parts = {"generator": generator, "regime": regime, "corrector": corrector}
         mapping: dict[str, Any] = {"data": {"kind": "object", "object": objects["data"].name}}
         for field, value in parts.items():
-            mapping[field], objects[field] = describe_part(_PARTS[field], value)
+            mapping[field], objects[field] = describe_part(_PARTS[field], value, field)
         mapping["corrector"].setdefault("correction_strength", correction_strength)
-        described = [describe_part("metrics", metric) for metric in metrics]
+        described = [describe_part("metrics", metric, f"metrics.{i}") for i, metric in enumerate(metrics)]
         mapping["metrics"] = [text for text, _ in described]
         if any(value is not None for _, value in described):
             from ouroloop.options import build
@@ -154,7 +154,7 @@ class Loop:
         spec, objects = dict(source.spec), {}
         for field, value in changes.items():
             if field in _PARTS:
-                spec[field], objects[field] = describe_part(_PARTS[field], value)
+                spec[field], objects[field] = describe_part(_PARTS[field], value, field)
                 if field == "corrector":
                     spec[field].setdefault("correction_strength", changes.get("correction_strength", math.inf))
             elif field in Spec.model_fields:
@@ -290,7 +290,8 @@ class Loop:
         for field in ("data", "data_sha256", "generator", "seed"):
             if ours[field] != theirs.get(field):
                 raise SpecError(f"{self._base.path}: cannot share its generation 0, '{field}' differs")
-        return self.step.generator.load(self._base.model(0))
+        directory = self._base.model_dir(0)
+        return None if directory is None else self.step.generator.load(directory)
 
     def _rows(self, info: Info) -> list[dict[str, Any]]:
         forecasts = {f["metric"]: f["values"] for f in reversed(self.assembly.forecasts)}
@@ -327,8 +328,9 @@ class Loop:
         return self.store.synthetic(generation) if drawn else Pool(())
 
     def _model(self, generation: int, history: tuple[Pool, ...]) -> Generator:
-        if isinstance(self.step.generator, Saveable) and self.store.path is not None:
-            return self.step.generator.load(self.store.model(generation))
+        directory = self.store.model_dir(generation)
+        if isinstance(self.step.generator, Saveable) and directory is not None:
+            return self.step.generator.load(directory)
         previous: Any = None
         if self.step.fine_tune and generation > 0:
             previous = self.restore(generation - 1).model
@@ -352,7 +354,9 @@ class _StoreSink:
         if self._corrections is None:
             self._corrections = self._writer.corrections()
         raw = correction.raw
-        self._corrections.write(raw.id, raw.parent, correction.verdict, correction.distance)
+        self._corrections.write(
+            {"id": raw.id, "parent": raw.parent, "verdict": correction.verdict, "distance": correction.distance}
+        )
 
     def close(self) -> Pool:
         """The rows, read back from where they were written; no file where none were drawn."""

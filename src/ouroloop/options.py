@@ -130,7 +130,8 @@ def explain(error: ValidationError, path: tuple[str | int, ...]) -> list[Problem
     problems = []
     for item in error.errors(include_url=False):
         template = _SHORT.get(item["type"])
-        text = template.format(**item.get("ctx", {})) if template else item["msg"]
+        context = {k: f"{v:g}" if isinstance(v, float) else v for k, v in item.get("ctx", {}).items()}
+        text = template.format(**context) if template else item["msg"]
         if item["type"] != "missing":
             got = repr(item["input"])
             text += f", got {got if len(got) <= 60 else got[:57] + '...'}"

@@ -16,7 +16,7 @@ from ouroloop import options
 from ouroloop.errors import SpecError
 from ouroloop.yaml_file import YamlFile, dump, parse_scalar, read_yaml
 
-__all__ = ["Evaluation", "Guards", "Keep", "Spec", "apply_overrides", "merge"]
+__all__ = ["Evaluation", "Guards", "Keep", "Spec", "apply_overrides", "merge", "semantic"]
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 # Fields that change where, how fast or for how long a run goes, but none of its numbers.
@@ -132,13 +132,14 @@ class Spec(BaseModel):
         """The resolved specification as YAML; reading it back gives an equal one."""
         return dump(self.resolved())
 
-    def semantic(self) -> dict[str, Any]:
-        """The fields that its numbers depend on: not names, places, devices, or how far it has got."""
-        return {k: _without_free(v) for k, v in self.resolved().items() if k not in _FREE}
-
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the semantic fields."""
-        return hashlib.sha256(json.dumps(self.semantic(), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(semantic(self.resolved()), sort_keys=True).encode()).hexdigest()
+
+
+def semantic(resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a resolved specification that its numbers depend on: not names, places, devices or its length."""
+    return {k: _without_free(v) for k, v in resolved.items() if k not in _FREE}
 
 
 def _resolve_corrector(given: Any, path: tuple[str | int, ...]) -> tuple[dict[str, Any], list[options.Problem]]:
