@@ -68,6 +68,14 @@ class GaussianTarget:
         covariance = np.eye(self.dim) if self.covariance is None else np.asarray(self.covariance, np.float64)
         return mean, covariance
 
+    @property
+    def root(self) -> np.ndarray:
+        """The symmetric square root F of the covariance, float64 (dim, dim)."""
+        if self.covariance is None:
+            return np.eye(self.dim)
+        values, vectors = np.linalg.eigh(self.moments[1])
+        return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+
     def load(self, *, key: Key, cache: Path | None = None) -> LoadedDataset:
         """Training and held-out rows from streams of their own; `cache` is not used."""
 
@@ -85,12 +93,7 @@ class GaussianTarget:
 
     def sample(self, n: int, *, key: Key) -> Samples:
         """n exact draws with ids 0..n-1."""
-        mean, covariance = self.moments
-        noise = key.rng().standard_normal((n, self.dim))
-        if self.covariance is None:
-            return Samples.of(mean + noise)
-        values, vectors = np.linalg.eigh(covariance)
-        return Samples.of(mean + noise @ (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T)
+        return Samples.of(self.moments[0] + key.rng().standard_normal((n, self.dim)) @ self.root)
 
     def log_density(self, x: np.ndarray) -> np.ndarray:
         """log p(x) in nats for points x of shape (n, dim), float64 (n,); the covariance must be invertible.

@@ -165,8 +165,7 @@ def error_bound(factor: float, generations: int, start: float = 1.0, noise: floa
     t = np.arange(whole("generations", generations) + 1, dtype=np.float64)
     with np.errstate(over="ignore"):
         power = np.power(factor, t)  # inf**0 is 1
-        total = np.cumsum(power)
-    return (noise * total if noise else 0.0) + (start * power if start else 0.0 * t)
+        return (noise * np.cumsum(power) if noise else 0.0) + (start * power if start else 0.0 * t)
 
 
 def distortion_is_stable(sampler_variance: float, synthetic_ratio: float, correction_strength: float = 0.0) -> bool:

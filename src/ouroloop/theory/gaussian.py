@@ -75,7 +75,8 @@ def moments(
     n = rows.rows
     if whole("ddof", ddof) > 1 or (n <= ddof).any():
         raise SpecError(f"ddof: must be 0, or 1 where every generation trains on 2 rows or more; got {ddof}")
-    return _moments(rows, responses(rows, a), a, stretch, ridge, ddof)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _moments(rows, responses(rows, a), a, stretch, ridge, ddof)
 
 
 def _moments(rows: Plan, weights: Responses, a: float, stretch: float, ridge: float, ddof: int) -> Moments:

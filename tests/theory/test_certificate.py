@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ouroloop.errors import SpecError
+from ouroloop.theory.certificate import (
+    certificate,
+    contraction_factor,
+    distorted_variance_limit,
+    distortion_is_stable,
+    error_bound,
+    rho,
+    spectral_radius,
+    spectral_radius_of,
+    threshold,
+)
+
+RATIOS = st.floats(0, 1e6) | st.just(math.inf)
+STRENGTHS = st.floats(0, 1e6) | st.just(math.inf)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "strength", "exact", "bound"),
+    [
+        (0.1, 0.0, 0.091, 0.111),
+        (0.25, 0.1, 0.182, 0.303),
+        (0.5, 1.0, 0.167, 0.500),
+        (0.75, 5.0, 0.071, 0.500),
+        (1.0, 1.0, 0.250, math.inf),
+        (1.5, 0.0, 0.600, math.inf),
+    ],
+)
+def test_factors_of_scscs_settings(ratio, strength, exact, bound):
+    """Worked out by hand from lambda/((1+lambda)(1+gamma)) and lambda/((1-lambda)(1+gamma))."""
+    found = certificate(ratio, strength)
+    assert found.spectral_radius == pytest.approx(exact, abs=5e-4)
+    assert found.contraction_factor == pytest.approx(bound, abs=5e-4)
+    assert found.holds == (bound < 1)
+
+
+def test_thresholds():
+    assert [round(threshold(g), 3) for g in (0, 0.01, 0.1, 0.3, 1, 2, 5)] == [
+        0.5,
+        0.502,
+        0.524,
+        0.565,
+        0.667,
+        0.75,
+        0.857,
+    ]
+    assert rho(0.5) == 1.0
+
+
+@settings(deadline=None)
+@given(ratio=RATIOS, strength=STRENGTHS, misfit=st.floats(0, 100))
+def test_the_certificate_is_the_threshold_and_never_tighter_than_the_truth(ratio, strength, misfit):
+    found = certificate(ratio, strength, misfit)
+    assert not any(math.isnan(v) for v in vars(found).values())
+    assert found.spectral_radius <= found.contraction_factor * (1 + 1e-12)
+    assert found.spectral_radius <= 1.0
+    gain = ratio * (1 + misfit)
+    if abs(gain - found.threshold) > 1e-9 and gain < 1:
+        assert found.holds == (gain < found.threshold)
+    if gain >= 1:
+        assert not found.holds
+
+
+def test_the_general_radius_is_the_largest_eigenvalue_of_the_jacobian():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        a, b = (rng.normal(size=(4, 4)) for _ in range(2))
+        real, model = -(a @ a.T + 0.1 * np.eye(4)), -(b @ b.T)
+        ratio, strength = rng.exponential(2), rng.exponential()
+        jacobian = np.linalg.inv(real + ratio * model) @ model * ratio / (1 + strength)
+        expected = np.abs(np.linalg.eigvals(jacobian)).max()
+        assert spectral_radius_of(real, model, ratio, strength) == pytest.approx(expected, rel=1e-8)
+        assert expected < 1 / (1 + strength)
+
+
+def test_the_radius_of_a_well_specified_model_needs_no_matrix():
+    fisher = -np.diag([1.0, 3.0, 0.2])
+    assert spectral_radius_of(fisher, fisher, 1.7, 0.4) == pytest.approx(spectral_radius(1.7, 0.4))
+    assert spectral_radius_of(fisher, np.zeros((3, 3)), 1.7) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("real", "model", "message"),
+    [
+        (np.eye(2), -np.eye(2), "negative definite"),
+        (-np.eye(2), np.eye(2), "negative semi-definite"),
+        (-np.eye(2), -np.eye(3), "one shape"),
+        (-np.array([[1.0, 0.3], [0.0, 1.0]]), -np.eye(2), "symmetric"),
+        (-np.eye(2), np.full((2, 2), np.nan), "finite"),
+        (np.diag([-1.0, 0.0]), -np.eye(2), "negative definite"),
+    ],
+)
+def test_matrices_that_are_no_hessians_at_an_optimum_are_refused(real, model, message):
+    with pytest.raises(SpecError, match=message):
+        spectral_radius_of(real, model, 1.0)
+
+
+@pytest.mark.parametrize("stretch", [0.5, 1.0, 1.5, 2.0])
+@pytest.mark.parametrize("ratio", [0.3, 1.1, 3.0, 50.0])
+@pytest.mark.parametrize("strength", [0.0, 0.3, 0.9, 1.05])
+def test_the_limit_with_a_distorted_sampler_is_where_the_map_goes(stretch, ratio, strength):
+    v = 1.0
+    for _ in range(20_000):
+        v = (1 + ratio * (stretch * v + strength) / (1 + strength)) / (1 + ratio)
+        if v > 1e12:
+            v = math.inf
+            break
+    limit = distorted_variance_limit(stretch, ratio, strength)
+    assert distortion_is_stable(stretch, ratio, strength) == (ratio * (stretch - 1 - strength) < 1 + strength)
+    assert limit == pytest.approx(v, rel=1e-6)
+
+
+def test_the_error_bound_is_the_theorems_sum():
+    q, tau = 0.6, 0.3
+    expected = [tau * sum(q**i for i in range(t + 1)) + q**t * 2.0 for t in range(6)]
+    np.testing.assert_allclose(error_bound(q, 5, start=2.0, noise=tau), expected)
+    assert error_bound(math.inf, 2).tolist() == [1.0, math.inf, math.inf]
+    assert error_bound(math.inf, 2, start=0.0).tolist() == [0.0, 0.0, 0.0]
+    assert error_bound(0.0, 2).tolist() == [1.0, 0.0, 0.0]
+
+
+@given(
+    factor=st.floats(0, 1e9) | st.just(math.inf),
+    generations=st.integers(0, 400),
+    start=st.floats(0, 1e9),
+    noise=st.floats(0, 1e9),
+)
+def test_the_error_bound_is_never_nan(factor, generations, start, noise):
+    bound = error_bound(factor, generations, start, noise)
+    assert bound.shape == (generations + 1,)
+    assert not np.isnan(bound).any()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: rho(-0.1),
+        lambda: rho(math.nan),
+        lambda: rho(1.0, misfit=math.inf),
+        lambda: threshold(-1.0),
+        lambda: contraction_factor(0.5, math.nan),
+        lambda: spectral_radius(1.0, 0.0, 0.0),
+        lambda: error_bound(-1.0, 3),
+        lambda: error_bound(0.5, -1),
+        lambda: distorted_variance_limit(1.0, math.inf),
+    ],
+)
+def test_arguments_out_of_range_are_named(call):
+    with pytest.raises(SpecError, match=r"^(synthetic_ratio|misfit|correction_strength|sampler_variance|factor|gen)"):
+        call()
