@@ -1,0 +1,152 @@
+r"""The Fréchet (2-Wasserstein) distance between Gaussians, and its bootstrap from block sums.
+
+$$ d^2 = |\mu_1 - \mu_2|^2 + \mathrm{tr}\,C_1 + \mathrm{tr}\,C_2 - 2\,\mathrm{tr}\,(C_1^{1/2} C_2 C_1^{1/2})^{1/2} $$
+
+The last trace is the sum of the singular values of $R_1^T R_2$ for any roots $C_i = R_i R_i^T$. Roots come from
+the symmetric eigenproblem, so that nothing is inverted, no matrix square root is iterated and no complex number
+can appear: singular covariances (fewer rows than dimensions, constant columns) are as good as others.
+
+Source: Dowson and Landau, J. Multivariate Anal. 12 (1982) 450; SCSC (arXiv 2402.07087) and Heusel et al.
+(arXiv 1706.08500) use the same formula with scipy's sqrtm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ouroloop.keys import Key
+from ouroloop.metrics.bootstrap import resample_counts
+
+__all__ = ["BLOCKS", "FrechetTo", "Moments", "frechet_squared", "moments", "psd_root", "resampled_moments"]
+
+BLOCKS = 128
+_MOMENT_BYTES = 1 << 26
+_SMALLEST_BLOCKS = 16
+_FEWER_RESAMPLES_FROM = 256  # dimensions; an eigenproblem costs the cube of them
+_NO_RESAMPLES_FROM = 1024
+
+
+class Moments(NamedTuple):
+    """Means (..., d) and covariances (..., d, d)."""
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+
+def moments(x: np.ndarray) -> Moments:
+    """Mean and unbiased covariance of rows (n, d); the covariance of a single row is 0."""
+    mean = x.mean(axis=0)
+    centred = x - mean
+    return Moments(mean, centred.T @ centred / max(1, len(x) - 1))
+
+
+def psd_root(covariance: np.ndarray) -> np.ndarray:
+    """R with R R^T = C for symmetric positive semi-definite C, shape (..., d, d); rounding below 0 is cut off."""
+    values, vectors = np.linalg.eigh(covariance)
+    return vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
+
+
+def frechet_squared(
+    *,
+    real_mean: np.ndarray,
+    real_covariance: np.ndarray,
+    generated_mean: np.ndarray,
+    generated_covariance: np.ndarray,
+) -> np.ndarray:
+    """Squared Fréchet distance between Gaussians; leading dimensions are a batch.
+
+    Args:
+        real_mean, generated_mean: shape (..., d).
+        real_covariance, generated_covariance: symmetric positive semi-definite, shape (..., d, d).
+
+    >>> zero, one, c = np.zeros(2), np.ones(2), np.eye(2)
+    >>> d = frechet_squared(real_mean=zero, real_covariance=c, generated_mean=one, generated_covariance=c)
+    >>> round(float(d), 6)
+    2.0
+    """
+    real_root, generated_root = psd_root(real_covariance), psd_root(generated_covariance)
+    cross = np.linalg.svd(np.swapaxes(real_root, -1, -2) @ generated_root, compute_uv=False).sum(axis=-1)
+    traces = np.trace(real_covariance, axis1=-2, axis2=-1) + np.trace(generated_covariance, axis1=-2, axis2=-1)
+    shift = np.square(np.asarray(real_mean) - generated_mean).sum(axis=-1)
+    return np.maximum(shift + traces - 2.0 * cross, 0.0)
+
+
+def resampled_moments(x: np.ndarray, key: Key | None, resamples: int) -> tuple[Moments, int]:
+    """Moments of bootstrap resamples, (b, d) and (b, d, d), and the number of blocks; without a key b = 0.
+
+    Rows are put into blocks at random and blocks are resampled: the sums of a block are computed once, and a
+    resample is a product of small matrices. In high dimension there are fewer blocks and fewer resamples.
+    """
+    n, d = x.shape
+    count = min(n, BLOCKS, max(_SMALLEST_BLOCKS, _MOMENT_BYTES // (8 * d * d)))
+    if d > _FEWER_RESAMPLES_FROM:
+        resamples = 0 if d > _NO_RESAMPLES_FROM else min(resamples, 20)
+    if key is None or resamples < 2 or count < 2:
+        return Moments(np.empty((0, d)), np.empty((0, d, d))), count
+    centre = x.mean(axis=0)
+    size = -(-n // count)
+    rows = np.zeros((count * size, d))
+    places = key.child("blocks").rng().permutation(n)
+    rows[(places % count) * size + places // count] = x - centre
+    rows = rows.reshape(count, size, d)
+    sizes = np.bincount(places % count, minlength=count).astype(np.float64)
+    counts = resample_counts(key.child("counts"), count, resamples)
+    total = (counts @ sizes)[:, None]
+    mean = counts @ rows.sum(axis=1) / total
+    second = (counts @ (rows.transpose(0, 2, 1) @ rows).reshape(count, d * d)).reshape(resamples, d, d)
+    second /= total[:, :, None]
+    second -= mean[:, :, None] * mean[:, None, :]
+    second *= (total / np.maximum(total - 1.0, 1.0))[:, :, None]
+    return Moments(mean + centre, second), count
+
+
+@dataclass(frozen=True, eq=False)
+class FrechetTo:
+    """Squared Fréchet distances to one Gaussian (the real side) and to its bootstrap resamples.
+
+    Args:
+        mean, covariance: of the real side, (d,) and (d, d).
+        resampled: moments of resamples of the real rows, or None where the real side is known exactly.
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+    resampled: Moments | None = None
+
+    def __post_init__(self) -> None:
+        covariances = self.covariance[None] if self.resampled is None else self.resampled.covariance
+        object.__setattr__(self, "_roots", psd_root(covariances))
+        object.__setattr__(self, "_traces", np.trace(covariances, axis1=-2, axis2=-1))
+
+    def squared(self, to: Moments) -> float:
+        """Squared distance of a Gaussian (d,), (d, d) to the real one."""
+        return float(
+            frechet_squared(
+                real_mean=self.mean,
+                real_covariance=self.covariance,
+                generated_mean=to.mean,
+                generated_covariance=to.covariance,
+            )
+        )
+
+    def squared_resampled(self, to: Moments) -> np.ndarray:
+        """Squared distances of resample i of the generated side to resample i of the real side, float64 (b,).
+
+        The trace term is taken from eigenvalues of $R^T C R$, which is quicker than singular values; its error
+        of about 1e-8 of the scale is far below the spread of resamples.
+        """
+        roots: np.ndarray = self._roots  # type: ignore[attr-defined]
+        traces: np.ndarray = self._traces  # type: ignore[attr-defined]
+        known = self.resampled is None
+        count = len(to.mean) if known else min(len(to.mean), len(roots))
+        result = np.empty(count)
+        for i in range(count):
+            j = 0 if known else i
+            shift = to.mean[i] - (self.mean if self.resampled is None else self.resampled.mean[i])
+            values = np.linalg.eigvalsh(roots[j].T @ to.covariance[i] @ roots[j])
+            cross = np.sqrt(np.maximum(values, 0.0)).sum()
+            result[i] = shift @ shift + traces[j] + np.trace(to.covariance[i]) - 2.0 * cross
+        return np.maximum(result, 0.0)
