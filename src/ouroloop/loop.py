@@ -17,6 +17,7 @@ from ouroloop.correction import Correction
 from ouroloop.environment import environment, set_threads
 from ouroloop.errors import OuroloopError, SpecError
 from ouroloop.keys import Key
+from ouroloop.options import plain_value
 from ouroloop.pool import Pool
 from ouroloop.protocols import Generator, Measurement, Saveable
 from ouroloop.samples import Samples
@@ -371,7 +372,7 @@ def _summary(info: Info) -> dict[str, Any]:
         "training_rows": len(info.training),
         "real_rows": info.training.n_real,
         "verdicts": dict(info.verdicts),
-        "fit": dict(getattr(info.model, "info", None) or {}),
+        "fit": plain_value(getattr(info.model, "info", None)),
         "timings_s": dict(info.timings),
     }
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from ouroloop import registry
 from ouroloop.errors import SpecError
 
-__all__ = ["Problem", "build", "explain", "options_model", "resolve_options"]
+__all__ = ["Problem", "build", "explain", "options_model", "plain_value", "resolve_options"]
 
 Problem = tuple[tuple[str | int, ...], str]
 """A field's path and what is wrong with it."""
@@ -98,6 +98,8 @@ def plain_value(value: Any) -> Any:
         return value.model_dump()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain_value(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
     if isinstance(value, Mapping):
         return {str(k): plain_value(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

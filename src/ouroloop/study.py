@@ -131,7 +131,7 @@ def run_study(
     out.mkdir(parents=True, exist_ok=True)
     _write_summary(study, out, [])
     if study.backend == "vectorised":
-        from ouroloop.backends.vectorised import run_study_vectorised
+        from ouroloop.backends.vectorised_study import run_study_vectorised
 
         run_study_vectorised(study, out, listener=listener)
     else:

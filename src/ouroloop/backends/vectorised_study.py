@@ -1,0 +1,133 @@
+"""A study of Gaussian loops, all arms and seeds in one array, written as run directories without generations.
+
+Each ``<out>/<arm>/seed-<k>`` has the specification, environment, forecasts and metrics.parquet, so that reports and
+checks read it like any other run; the models and rows of single generations are not kept.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ouroloop import options
+from ouroloop.backends.local import CellEvent, Listener
+from ouroloop.backends.vectorised import Result, run_grid
+from ouroloop.environment import environment
+from ouroloop.errors import SpecError
+
+if TYPE_CHECKING:
+    from ouroloop.study import Study
+
+__all__ = ["run_study_vectorised"]
+
+
+def run_study_vectorised(study: Study, out: Path, *, listener: Listener | None = None) -> None:
+    """Run all arms and seeds; arms whose directories are complete are not run again.
+
+    Raises:
+        SpecError: an arm has a part or metric that this backend does not run.
+    """
+    specs = [study.spec(arm, study.seeds[0]).resolved() for arm in study.arms]
+    for spec in specs:
+        wrong = [m["kind"] for m in spec["metrics"] if m["kind"] != "gaussian_w2" or m["of"] != "model"]
+        if wrong:
+            raise SpecError(f"metrics: backend 'vectorised' measures gaussian_w2 of the model; got {', '.join(wrong)}")
+    if all(_complete(out, spec, study) for spec in specs):
+        return
+
+    def progress(done: int, total: int) -> None:
+        if listener is not None:
+            listener(CellEvent("all arms and seeds", done - 1, total - 1))
+
+    for spec, result in zip(specs, run_grid(specs, study.seeds, progress), strict=True):
+        rows = _rows(spec, result)
+        forecasts = _forecasts(spec)
+        for index, seed in enumerate(study.seeds):
+            _write(out / spec["arm"] / f"seed-{seed}", {**spec, "seed": seed}, rows, index, forecasts)
+
+
+def _complete(out: Path, spec: dict[str, Any], study: Study) -> bool:
+    from ouroloop.run_files import read_spec
+
+    for seed in study.seeds:
+        path = out / spec["arm"] / f"seed-{seed}"
+        if not (path / "metrics.parquet").is_file() or read_spec(path) != {**spec, "seed": seed}:
+            return False
+    return True
+
+
+def _rows(spec: dict[str, Any], result: Result) -> dict[str, np.ndarray]:
+    """Metric -> values, float64 (seeds, T + 1)."""
+    from ouroloop.metrics.gaussian_w2 import gaussian_w2
+
+    mean, root = (getattr(options.build("datasets", spec["data"]), name) for name in ("moments", "root"))
+    shape = result.changed.shape
+    ratio = result.n_synthetic / np.maximum(result.n_real, 1)
+    ratio = np.where((result.n_real == 0) & (result.n_synthetic > 0), np.inf, ratio)
+    return {
+        "gaussian_w2": gaussian_w2(
+            real_mean=mean[0],
+            real_covariance=root @ root.T,
+            generated_mean=result.mean,
+            generated_covariance=result.covariance,
+        ),
+        "synthetic_ratio": np.broadcast_to(ratio, shape),
+        "training_rows": np.broadcast_to(result.n_real + result.n_synthetic, shape).astype(np.float64),
+        "corrected_share": result.changed,
+        "distance_moved": result.distance,
+    }
+
+
+def _forecasts(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    from ouroloop.theory.forecast import forecasts_for
+
+    data = options.build("datasets", spec["data"])
+    return [f.to_dict() for f in forecasts_for(spec, n_real=data.n, dim=data.dim)]
+
+
+def _write(
+    path: Path, spec: dict[str, Any], values: dict[str, np.ndarray], index: int, forecasts: list[dict[str, Any]]
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from ouroloop.rollup import metrics_schema
+    from ouroloop.spec import semantic
+    from ouroloop.store import RunStore
+
+    store = RunStore.create(
+        path,
+        spec=spec,
+        fingerprint=semantic(spec),
+        environment=environment(),
+        arm=spec["arm"],
+        seed=spec["seed"],
+        exist_ok=True,
+    )
+    store.write_forecasts(forecasts)
+    length = spec["generations"] + 1
+    predicted = {f["metric"]: f["values"] for f in reversed(forecasts)}
+    count = length * len(values)
+    nothing = np.full(count, np.nan)
+    columns = {
+        "arm": [spec["arm"]] * count,
+        "seed": np.full(count, spec["seed"]),
+        "generation": np.tile(np.arange(length, dtype=np.int32), len(values)),
+        "metric": np.repeat(list(values), length),
+        "value": np.concatenate([v[index] for v in values.values()]),
+        "low": nothing,
+        "high": nothing,
+        "floor": nothing,
+        "forecast": np.concatenate([_curve(predicted.get(name), length) for name in values]),
+        "n": np.zeros(count, np.int64),
+    }
+    table = pa.table({name: pa.array(column) for name, column in columns.items()}).cast(metrics_schema())
+    temporary = path / "metrics.parquet.new"
+    pq.write_table(table, temporary, compression="zstd")
+    temporary.replace(path / "metrics.parquet")
+
+
+def _curve(values: list[float | None] | None, length: int) -> np.ndarray:
+    return np.array([np.nan if v is None else v for v in values or [None] * length], np.float64)
