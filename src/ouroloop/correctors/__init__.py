@@ -1,0 +1,9 @@
+"""Correctors: what happens to synthetic samples before they are trained on.
+
+Members: `identity`, `ideal`, `cluster`, `transport`, `nearest_real`, `histogram`, `chain`; `strength` gives every
+one of them SCSC's correction strength, `function` makes one of a plain function.
+
+A corrector may carry two class attributes. ``whole_shard = True``: what it does to a row depends on the other rows
+of the shard, so `Strength` shows it the whole shard and then takes its answer for the chosen rows only.
+``own_strength = True``: it has its own `correction_strength` and is not wrapped.
+"""

@@ -1,0 +1,25 @@
+"""The control: every row is kept as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ouroloop.correction import Correction
+from ouroloop.keys import Key
+from ouroloop.protocols import Reference
+from ouroloop.samples import Samples
+
+__all__ = ["Identity"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """No correction: the uncorrected loop, against which every corrector is compared."""
+
+    def fit(self, reference: Reference, *, key: Key) -> Identity:
+        """Nothing to prepare."""
+        return self
+
+    def correct(self, synthetic: Samples, *, key: Key) -> Correction:
+        """Every row kept, at distance 0, whatever it holds."""
+        return Correction.unchanged(synthetic)
