@@ -38,6 +38,7 @@ __all__ = [
 
 JSON_LIMIT = 64 << 20  # bytes: a larger JSON file is refused unread
 _TEMPORARY = ".tmp-"
+_NUMBERS = {float, int, bool, type(None)}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -100,11 +101,12 @@ def fsync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_bytes(path: Path, data: bytes, *, by: Path | None = None) -> None:
+def write_bytes(path: Path, data: bytes, *, by: Path | None = None, durable: bool = True) -> None:
     """Replace a file's content at once: a temporary file, fsync, rename, fsync of the folder.
 
     Args:
         by: folder for the temporary file, on the same file system; default: that of the file.
+        durable: whether to wait until it is on the disk; what can be made again need not be.
 
     Raises:
         StoreError: the disk is full or refuses; the old content is still there.
@@ -115,11 +117,13 @@ def write_bytes(path: Path, data: bytes, *, by: Path | None = None) -> None:
             with open(temporary, "wb") as file:
                 crash_point(f"write {path.name}")
                 file.write(data)
-            crash_point(f"fsync {path.name}")
-            fsync_file(temporary)
+            if durable:
+                crash_point(f"fsync {path.name}")
+                fsync_file(temporary)
             crash_point(f"replace {path.name}")
             os.replace(temporary, path)
-            fsync_directory(path.parent)
+            if durable:
+                fsync_directory(path.parent)
             crash_point(f"replaced {path.name}")
     finally:
         with contextlib.suppress(OSError):
@@ -147,8 +151,10 @@ def plain(value: Any, where: str) -> Any:
     Raises:
         StoreError: something that JSON cannot hold, with its place.
     """
-    if value is None or isinstance(value, (bool, int, str)):
-        return _encodable(value, where) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return _encodable(value, where)
+    if value is None or isinstance(value, (bool, int)):
+        return value
     if isinstance(value, (float, np.floating)):
         return float(value)
     if isinstance(value, np.bool_):
@@ -159,9 +165,14 @@ def plain(value: Any, where: str) -> Any:
         for name in value:
             if not isinstance(name, str):
                 raise StoreError(f"{where}: the key {name!r} is a {type(name).__name__}; JSON keys are strings")
-        return {_encodable(name, where): plain(item, f"{where}.{name}") for name, item in value.items()}
+        return {
+            _encodable(name, where): item if type(item) in _NUMBERS else plain(item, f"{where}.{name}")
+            for name, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
-        return [plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
+        return [
+            item if type(item) in _NUMBERS else plain(item, f"{where}[{index}]") for index, item in enumerate(value)
+        ]
     raise StoreError(
         f"{where}: a {type(value).__name__} cannot be stored as JSON; "
         "expected numbers, strings, booleans, None, lists or mappings of these (arrays: use .tolist())"
@@ -169,6 +180,8 @@ def plain(value: Any, where: str) -> Any:
 
 
 def _encodable(text: str, where: str) -> str:
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ouroloop.atomic import crash_point, encode_json, fsync_directory, fsync_file, remove, storing
+from ouroloop.atomic import crash_point, encode_json, fsync_directory, remove, storing
 from ouroloop.errors import StoreError
 from ouroloop.ipc import ParquetRowsWriter, TableWriter, write_columns
 from ouroloop.manifest import MANIFEST, build_manifest
@@ -103,7 +104,7 @@ class GenerationWriter:
             rows = check_rows(metrics, generation=self.generation, **self._owner)
             contents = {
                 "state.json": encode_json({"generation": self.generation, **state}, "state", indent=1),
-                "metrics.json": encode_json(rows, "metrics"),
+                "metrics.json": json.dumps(rows, ensure_ascii=False).encode() + b"\n",
             }
             for writer in self._open.values():
                 writer.close()
@@ -142,27 +143,22 @@ class GenerationWriter:
         """Write the last files and the manifest, and wait until all is on the disk."""
         for name, data in contents.items():
             self._put(name, data)
-        folders = []
-        for root, _, names in os.walk(self.path, topdown=False):
-            if not os.listdir(root):  # a generator that saves nothing leaves an empty model/
-                os.rmdir(root)
-                continue
-            folders.append(Path(root))
-            for name in names:
-                with storing(Path(root, name)):
-                    crash_point(f"fsync {name}")
-                    fsync_file(Path(root, name))
+        folders = [Path(root) for root, _, _ in os.walk(self.path, topdown=False)]
+        for folder in folders:
+            if not any(folder.iterdir()):  # a generator that saves nothing leaves an empty model/
+                folder.rmdir()
         manifest, digest = build_manifest(self.path, self.generation, self._previous)
-        self._put(MANIFEST, manifest)
-        with storing(self.path):
-            crash_point(f"fsync {MANIFEST}")
-            fsync_file(self.path / MANIFEST)
-            for folder in folders:
+        self._put(MANIFEST, manifest, wait=True)
+        for folder in filter(Path.exists, folders):
+            with storing(folder):
                 fsync_directory(folder)
         return digest
 
-    def _put(self, name: str, data: bytes) -> None:
+    def _put(self, name: str, data: bytes, wait: bool = False) -> None:
         path = self.path / name
         with storing(path), open(path, "wb") as file:
             crash_point(f"write {name}")
             file.write(data)
+            if wait:
+                file.flush()
+                os.fsync(file.fileno())

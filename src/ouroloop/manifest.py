@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ouroloop.atomic import encode_json, read_json, read_text, storing
+from ouroloop.atomic import crash_point, encode_json, read_json, read_text, storing
 from ouroloop.errors import StoreError
 
 __all__ = [
@@ -68,22 +69,31 @@ def files_in(directory: Path) -> Iterator[str]:
 
 
 def build_manifest(directory: Path, generation: int, previous: str) -> tuple[bytes, str]:
-    """The manifest of a finished generation directory, and its digest.
+    """The manifest of a finished generation directory, and its digest; every file is on the disk afterwards.
 
     Args:
         previous: digest of the manifest of the generation before; for generation 0 the run's anchor.
 
     Raises:
-        StoreError: something in the directory is not a regular file.
+        StoreError: something in the directory is not a regular file, or the disk is full.
     """
-    files = {}
-    for name in files_in(directory):
-        path = directory / name
-        if path.is_symlink() or not path.is_file():
-            raise StoreError(f"{path}: only regular files can be stored")
-        files[name] = {"bytes": path.stat().st_size, "sha256": digest_of(path)}
+    files = {name: _settle(directory / name) for name in files_in(directory)}
     data = encode_json({"generation": generation, "previous": previous, "files": files}, MANIFEST, indent=1)
     return data, hashlib.sha256(data).hexdigest()
+
+
+def _settle(path: Path) -> dict[str, Any]:
+    """Size and digest of a file, after waiting until it is on the disk."""
+    with storing(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise StoreError(f"{path}: only regular files can be stored")
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            crash_point(f"fsync {path.name}")
+            os.fsync(descriptor)
+    return {"bytes": status.st_size, "sha256": digest}
 
 
 def read_manifest(directory: Path, generation: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["MetricsTable", "check_rows", "metrics_schema", "stored_generations"]
 
 _VALUES = ("value", "low", "high", "floor", "forecast")
+_FIELDS = {"arm", "seed", "generation", "metric", *_VALUES, "n"}
 _GENERATIONS = b"ouroloop.generations"
-_ROWS_A_STRIDE = 1000  # the file is rewritten every 1 + rows/1000 generations: at most about 3 ms each time
+_ROWS_A_STRIDE = 500  # the file is rewritten every 1 + rows/500 generations, so that its cost does not grow
 
 
 def metrics_schema() -> pa.Schema:
@@ -53,23 +55,27 @@ def check_rows(rows: Sequence[Mapping[str, Any]], *, arm: str, seed: int, genera
             if known.get(name, value) != value:
                 raise StoreError(f"{where}: {name} is {known[name]!r}, but this is {name} {value!r}")
         where = f"{where} ({known['metric']})"
-        values = {name: _number(known.get(name), f"{where}.{name}") for name in _VALUES}
-        checked.append({"metric": known["metric"], **values, "n": _count(known.get("n", 0), f"{where}.n")})
+        kept: dict[str, Any] = {"metric": known["metric"]}
+        for name in _VALUES:
+            kept[name] = _number(known.get(name), where, name)
+        n = kept["n"] = known.get("n", 0)
+        if type(n) is not int or not 0 <= n < 1 << 62:
+            raise StoreError(f"{where}.n: expected a count, got {n!r}")
+        checked.append(kept)
     return checked
 
 
-def _number(value: Any, where: str) -> float:
+def _number(value: Any, where: str, name: str) -> float:
+    if type(value) is float:
+        return value
     if value is None:
-        return float("nan")
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise StoreError(f"{where}: expected a number, got {value!r}")
-    return float(value)
-
-
-def _count(value: Any, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 62:
-        raise StoreError(f"{where}: expected a count, got {value!r}")
-    return value
+        return math.nan
+    try:
+        if type(value) is int:
+            return float(value)
+    except OverflowError:
+        pass
+    raise StoreError(f"{where}.{name}: expected a number, got {value!r}")
 
 
 class MetricsTable:
@@ -82,24 +88,13 @@ class MetricsTable:
     def __init__(self, arm: str, seed: int) -> None:
         self._arm, self._seed = arm, seed
         self._table: pa.Table | None = None
-        self._waiting: list[pa.Table] = []
+        self._waiting: list[tuple[int, Mapping[str, Any]]] = []
         self.generations = 0
         self.written = 0
 
     def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add the rows (see `check_rows`) of the next generation."""
-        import pyarrow as pa
-
-        n = len(rows)
-        columns: dict[str, Any] = {
-            "arm": pa.array([self._arm] * n, pa.string()),
-            "seed": pa.array(np.full(n, self._seed, np.int64)),
-            "generation": pa.array(np.full(n, self.generations, np.int32)),
-            "metric": pa.array([row["metric"] for row in rows], pa.string()),
-        }
-        columns |= {name: pa.array([row[name] for row in rows], pa.float64()) for name in _VALUES}
-        columns["n"] = pa.array([row["n"] for row in rows], pa.int64())
-        self._waiting.append(pa.table(columns, schema=metrics_schema()))
+        self._waiting.extend((self.generations, row) for row in rows)
         self.generations += 1
 
     def table(self) -> pa.Table:
@@ -107,9 +102,24 @@ class MetricsTable:
         import pyarrow as pa
 
         if self._waiting or self._table is None:
-            parts = [self._table if self._table is not None else metrics_schema().empty_table(), *self._waiting]
-            self._table, self._waiting = pa.concat_tables(parts).combine_chunks(), []
+            before = metrics_schema().empty_table() if self._table is None else self._table
+            self._table = pa.concat_tables([before, self._new()]).combine_chunks()
+            self._waiting = []
         return self._table
+
+    def _new(self) -> pa.Table:
+        import pyarrow as pa
+
+        rows, n = [row for _, row in self._waiting], len(self._waiting)
+        columns: dict[str, Any] = {
+            "arm": pa.array([self._arm] * n, pa.string()),
+            "seed": np.full(n, self._seed, np.int64),
+            "generation": np.array([t for t, _ in self._waiting], np.int32),
+            "metric": pa.array([row["metric"] for row in rows], pa.string()),
+        }
+        columns |= {name: np.array([row[name] for row in rows], np.float64) for name in _VALUES}
+        columns["n"] = np.array([row["n"] for row in rows], np.int64)
+        return pa.table(columns, schema=metrics_schema())
 
     def due(self) -> bool:
         """Whether so many generations have come since the last `write` that the next is worth its time."""
@@ -126,7 +136,7 @@ class MetricsTable:
         buffer = io.BytesIO()
         texts: Any = ["arm", "metric"]  # the stubs know only a bool
         pq.write_table(table, buffer, compression="zstd", use_dictionary=texts)
-        write_bytes(path, buffer.getvalue())
+        write_bytes(path, buffer.getvalue(), durable=False)
         self.written = self.generations
 
 

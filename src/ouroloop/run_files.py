@@ -99,14 +99,20 @@ def encode_spec(spec: Mapping[str, Any]) -> bytes:
 
 
 def write_spec(directory: Path, spec: Mapping[str, Any]) -> None:
-    """Replace spec.yaml. run.json knows the old and the new one, so that a crash in between does no harm."""
+    """Replace spec.yaml. run.json knows the old and the new one, so that a crash in between does no harm.
+
+    Raises:
+        StoreError: the present spec.yaml is not the one that was stored.
+    """
     data, run = encode_spec(spec), read_run(directory)
     digest = hashlib.sha256(data).hexdigest()
-    known = run["files"][SPEC]
+    known, present = run["files"][SPEC], digest_of(directory / SPEC)
+    if present not in known:
+        raise StoreError(f"{directory / SPEC}: changed by hand; put the stored one back, or fork the run")
     if known[-1] != digest:
-        run["files"][SPEC] = [known[-1], digest]
+        run["files"][SPEC] = [present, digest]
         write_bytes(directory / RUN, encode_json(run, RUN, indent=1))
-    if digest_of(directory / SPEC) != digest:
+    if present != digest:
         write_bytes(directory / SPEC, data)
 
 

@@ -75,6 +75,7 @@ class RunStore:
         self._manifests: dict[int, dict[str, Any]] = {}
         self._tip = (-1, self._anchor)  # the last generation that this object has written, and its manifest's digest
         self._sound: set[Path] = set()
+        self._listed: set[int] | None = None  # generations on disk, while the lock is held
         self._pruned: dict[int, bool] = {}
 
     # --- make, open, fork -------------------------------------------------------------------------------------
@@ -197,12 +198,9 @@ class RunStore:
             yield
         except BaseException:
             with contextlib.suppress(StoreError):  # the first error says more
-                self._flush()
+                self._release()
             raise
-        else:
-            self._flush()
-        finally:
-            self._lock.release()
+        self._release()
 
     def _acquire(self) -> None:
         self._lock.acquire()
@@ -219,9 +217,10 @@ class RunStore:
             self._flush()
         finally:
             self._lock.release()
+            self._listed = self._listed if self._lock.held else None
 
     def _flush(self) -> None:
-        if self._lock.depth == 1 and self.generations():
+        if self._lock.depth == 1 and self._folders():
             self._sync_metrics()
             self._metrics.write(self.path / METRICS)
 
@@ -229,9 +228,17 @@ class RunStore:
 
     def generations(self) -> list[int]:
         """Numbers of the committed generations, 0, 1, 2, ... up to the first that is missing."""
-        there = committed_folders(self.path)
+        there = self._folders()
         last = next(t for t in range(len(there) + 1) if t not in there)
         return list(range(last))
+
+    def _folders(self) -> set[int]:
+        if self._listed is None:
+            there = committed_folders(self.path)
+            if not self._lock.held:
+                return there
+            self._listed = there  # nobody else adds any while the lock is held
+        return self._listed
 
     def generation_dir(self, t: int) -> Path:
         """Where a generation lies, whether or not it is committed."""
@@ -245,7 +252,7 @@ class RunStore:
         """
         self._acquire()
         try:
-            there = committed_folders(self.path)
+            there = self._folders()
             if generation != len(there) or (there and max(there) != generation - 1):
                 raise StoreError(f"{self.path}: generation {generation} cannot be written: {self._committed()}")
             return GenerationWriter(
@@ -268,6 +275,7 @@ class RunStore:
             os.rename(writer.path, target)
             crash_point("published")
             fsync_directory(target.parent)
+        self._folders().add(writer.generation)
         self._tip = (writer.generation, digest)
         if self._metrics.generations == writer.generation:
             self._metrics.append(rows)
@@ -276,7 +284,7 @@ class RunStore:
 
     def _committed(self) -> str:
         generations = self.generations()
-        gap = sorted(committed_folders(self.path) - set(generations))
+        gap = sorted(self._folders() - set(generations))
         text = f"generations 0 to {generations[-1]} are committed" if generations else "no generation is committed"
         return text + (f", {len(generations)} is missing, and {gap[0]} is there: verify the run" if gap else "")
 
@@ -349,8 +357,7 @@ class RunStore:
         return self.metrics().to_pylist()
 
     def _sync_metrics(self) -> None:
-        committed = len(self.generations())
-        for t in range(self._metrics.generations, committed):
+        for t in self.generations()[self._metrics.generations :]:
             rows = read_json(self._file(t, "metrics.json"))
             self._metrics.append(check_rows(rows, arm=self.arm, seed=self.seed, generation=t))
 
