@@ -4,6 +4,7 @@ import gc
 import json
 import os
 import shlex
+import shutil
 import sys
 import tempfile
 import time
@@ -17,8 +18,10 @@ from hypothesis import strategies as st
 
 from ouroloop import options
 from ouroloop.errors import DataError, PartError, SpecError, StoreError
+from ouroloop.generators import process
 from ouroloop.generators.command import Command
 from ouroloop.generators.command_line import CommandLine
+from ouroloop.generators.exchange import read_rows, write_rows
 from ouroloop.keys import Key
 from ouroloop.pool import Pool
 from ouroloop.progress import listening
@@ -96,11 +99,12 @@ def test_samples_have_the_datas_precision() -> None:
     assert fit(command(), X.astype(np.float32)).sample(3, key=Key(0)).x.dtype == np.float32
 
 
-def test_tables_of_different_types_are_joined() -> None:
+def test_tables_of_different_types_are_joined(tmp_path: Path) -> None:
     tables = [Samples.of(X.astype(np.float32)), Samples.of(X + 1)]
+    joined = np.concatenate([table.x for table in tables])
     for format in ("arrow", "parquet", "npy"):
-        drawn = command(format=format).fit(Pool.of(*tables), key=Key(0)).sample(2, key=Key(0))
-        assert drawn.x.dtype == np.float64
+        write_rows(tmp_path / f"rows.{format}", Pool.of(*tables))
+        np.testing.assert_array_equal(read_rows(tmp_path / f"rows.{format}", 120, "it").x, joined, strict=True)
 
 
 def test_the_previous_model_is_passed_on() -> None:
@@ -155,6 +159,14 @@ def test_time_is_reported() -> None:
     assert ("fit command, seconds", 1, 60) in said
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that was fitted once, for tests of sampling."""
+    directory = tmp_path_factory.mktemp("model")
+    fit(command()).save(directory)
+    return directory
+
+
 class TestMisbehaviour:
     """Of a real separate program."""
 
@@ -191,10 +203,17 @@ class TestMisbehaviour:
         assert "still here" in str(caught.value)
         assert not any(_is_running(int(pid)) for pid in marker.read_text().split())
 
-    def test_what_it_left_running_cannot_write_any_more(self, tmp_path: Path) -> None:
+    def test_a_command_that_will_not_end_is_killed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(process, "_GRACE_S", 0.1)
+        stubborn = "sh -c 'trap \"\" TERM; while true; do sleep 0.1; done' - {data} {model}"
+        part = Command(fit_command=stubborn, sample_command="x {model} {out} {n} {seed}", timeout_s=0.5)
+        with pytest.raises(PartError, match=r"longer than 0\.5 s"):
+            fit(part)
+
+    def test_what_it_left_running_cannot_write_any_more(self, tmp_path: Path, saved: Path) -> None:
         marker = tmp_path / "late"
         part = command(sample=f"--misbehave late --marker {shlex.quote(str(marker))}")
-        fit(part).sample(3, key=Key(0))
+        part.load(saved).sample(3, key=Key(0))
         time.sleep(0.8)
         assert not marker.exists()
 
@@ -211,8 +230,9 @@ class TestMisbehaviour:
             ("change", "changed the model"),
         ],
     )
-    def test_bad_samples_are_refused(self, mode: str, match: str) -> None:
-        self.refused(match, sample_mode=mode)
+    def test_bad_samples_are_refused(self, mode: str, match: str, saved: Path) -> None:
+        with pytest.raises(PartError, match=match):
+            command(sample=f"--misbehave {mode}").load(saved).sample(8, key=Key(0))
 
     @pytest.mark.parametrize(
         ("format", "mode", "match"),
@@ -226,9 +246,9 @@ class TestMisbehaviour:
             ("arrow", "text", "column 'x' as <U"),
         ],
     )
-    def test_bad_tables_are_refused(self, format: str, mode: str, match: str) -> None:
+    def test_bad_tables_are_refused(self, format: str, mode: str, match: str, saved: Path) -> None:
         with pytest.raises(PartError, match=match):
-            fit(command(sample=f"--misbehave {mode}", format=format)).sample(8, key=Key(0))
+            command(sample=f"--misbehave {mode}", format=format).load(saved).sample(8, key=Key(0))
 
     def test_a_fit_that_writes_nothing(self) -> None:
         self.refused("model is missing", fit_mode="nothing")
@@ -251,16 +271,16 @@ class TestMisbehaviour:
         with pytest.raises(PartError, match="no such folder"):
             fit(command(cwd="no/such/folder"))
 
-    def test_a_saved_model_that_became_a_link(self, tmp_path: Path) -> None:
-        fit(command()).save(tmp_path)
+    def test_a_saved_model_that_became_a_link(self, tmp_path: Path, saved: Path) -> None:
+        shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
         (tmp_path / "model").unlink()
         (tmp_path / "model").symlink_to(__file__)
         with pytest.raises(PartError, match="a link"):
             command().load(tmp_path)
 
     @pytest.mark.parametrize("content", ["{}", "[]", '{"columns": {"x": {"dtype": "no", "shape": [2]}}}', "{"])
-    def test_a_damaged_description(self, tmp_path: Path, content: str) -> None:
-        fit(command()).save(tmp_path)
+    def test_a_damaged_description(self, tmp_path: Path, content: str, saved: Path) -> None:
+        shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
         (tmp_path / "command.json").write_text(content)
         with pytest.raises(StoreError, match=r"command\.json"):
             command().load(tmp_path)

@@ -91,10 +91,11 @@ class GeneratorSuite:
         _assert_identical(self.draw(self.fitted), drawn)
 
     def test_refits_from_a_fitted_generator(self) -> None:
+        half = self.data().take(slice(0, len(self.data()) // 2))
         before = state_digest(self.fitted)
-        again = self.fitted.fit(Pool.of(_read_only(self.data())), key=Key(1, ("fit",)))
+        again = self.fitted.fit(Pool.of(half), key=Key(1, ("fit",)))
         assert state_digest(self.fitted) == before, "fit changed the generator that it was called on"
-        _assert_identical(self.draw(again), self.draw(self.fitted))
+        _assert_identical(self.draw(again), self.draw(self.fit(half)))
 
     def test_same_key_same_samples(self) -> None:
         _assert_identical(self.draw(self.fit()), self.draw(self.fitted))
