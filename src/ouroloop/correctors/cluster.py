@@ -150,7 +150,7 @@ class Cluster:
         if self.mode == "moments":
             target = x.copy()
             target[known] = moment_map(x[known], nearest[known], state.centres, state.member, state.moments)
-        return moved(rows, like(x + self.blend * (target - x), rows.x), failed=~known)
+        return moved(rows, like((1.0 - self.blend) * x + self.blend * target, rows.x), failed=~known)
 
 
 def _extractor(space: str | Mapping[str, Any], reference: Reference, key: Key) -> FeatureExtractor | None:
