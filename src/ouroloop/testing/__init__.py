@@ -21,14 +21,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ouroloop.testing.corrector_suite import CorrectorSuite
     from ouroloop.testing.generator_suite import GeneratorSuite
+    from ouroloop.testing.metric_suite import MetricSuite
     from ouroloop.testing.regime_suite import RegimeSuite
     from ouroloop.testing.store_suite import StoreSuite
 
-__all__ = ["CorrectorSuite", "GeneratorSuite", "RegimeSuite", "StoreSuite"]
+__all__ = ["CorrectorSuite", "GeneratorSuite", "MetricSuite", "RegimeSuite", "StoreSuite"]
 
 _MEMBERS = {
     "CorrectorSuite": "corrector_suite",
     "GeneratorSuite": "generator_suite",
+    "MetricSuite": "metric_suite",
     "RegimeSuite": "regime_suite",
     "StoreSuite": "store_suite",
 }
