@@ -1,0 +1,184 @@
+"""The command line, end to end in separate processes or through typer's runner."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+SPEC = """\
+name: toy
+data: {kind: gaussian, n: 40, n_held_out: 60}
+generator: gaussian
+regime: {kind: replace, synthetic_ratio: 1.0}
+generations: 3
+metrics: [moments, sliced_w2]
+evaluation: {n: 60}
+"""
+
+
+def ouroloop(*arguments, cwd, check=True, **environment):
+    result = subprocess.run(
+        [sys.executable, "-m", "ouroloop.cli", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OUROLOOP_CACHE": str(Path(cwd) / "cache"), **environment},
+    )
+    if check:
+        assert result.returncode == 0, result.stderr
+    return result
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_run_resume_fork_verify_report_compare_cite(folder):
+    ouroloop("run", "spec.yaml", cwd=folder)
+    ouroloop("resume", "runs/toy", "--generations", 5, cwd=folder)
+    assert len(list((folder / "runs/toy/generations").glob("0*"))) == 6
+    ouroloop("fork", "runs/toy", "--at", 2, "-o", "runs/forked", "--set", "corrector.kind=ideal", cwd=folder)
+    assert yaml.safe_load((folder / "runs/forked/spec.yaml").read_text())["corrector"]["kind"] == "ideal"
+    assert "ok" in ouroloop("verify", "runs/toy", "runs/forked", cwd=folder).stdout
+    page = ouroloop("report", "runs/toy", "-o", "page.html", "--figures", "figures", cwd=folder)
+    assert "page.html" in page.stdout
+    assert (folder / "page.html").stat().st_size > 10_000
+    assert {p.suffix for p in (folder / "figures").iterdir()} == {".png", ".pdf"}
+    compared = ouroloop("compare", "runs/toy", "runs/forked", "-o", "c.html", cwd=folder).stdout
+    assert "sliced" in compared
+    assert (folder / "c.html").is_file()
+    bibtex = ouroloop("cite", "runs/forked", cwd=folder).stdout
+    assert "2402.07087" in bibtex
+    assert "2305.17493" in bibtex
+
+
+@pytest.mark.slow
+def test_verify_names_a_tampered_file(folder):
+    ouroloop("run", "spec.yaml", cwd=folder)
+    victim = folder / "runs/toy/generations/0002/synthetic.arrow"
+    data = bytearray(victim.read_bytes())
+    data[len(data) // 2] ^= 1
+    victim.write_bytes(data)
+    result = ouroloop("verify", "runs/toy", cwd=folder, check=False)
+    assert result.returncode == 1
+    assert "0002" in result.stdout
+    assert "synthetic.arrow" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "missing.yaml"], "missing.yaml: cannot be read"),
+        (["run", "spec.yaml", "--set", "regime.synthetic_ratio=-1"], "regime.synthetic_ratio: must be >= 0, got -1"),
+        (["run", "spec.yaml", "--set", "generator.colour=red"], "generator.colour: is not a known option"),
+        (["run", "spec.yaml", "--set", "name=../../evil"], "name"),
+        (["resume", "nowhere"], "nowhere"),
+        (["study", "no-such"], "bundled studies"),
+        (["report", "nowhere"], "nowhere"),
+        (["verify", "nowhere"], "nowhere"),
+    ],
+)
+def test_errors_are_one_clear_message_and_exit_code_one(folder, arguments, message):
+    result = ouroloop(*arguments, cwd=folder, check=False)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: ")
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (folder.parent / "evil").exists()
+
+
+def test_every_command_has_help_and_examples(folder):
+    from typer.main import get_command
+
+    from ouroloop.cli import app
+
+    commands = get_command(app).commands
+    expected = "demo run resume fork study compare report correct verify parts cite doctor"
+    assert set(commands) >= set(expected.split())
+    for name, command in commands.items():
+        assert command.help, name
+        assert all(p.help for p in command.params if p.name not in ("help", "seed")), name
+
+
+def test_parts_lists_families_and_options(folder):
+    assert "correctors: chain, cluster" in ouroloop("parts", cwd=folder).stdout
+    listing = ouroloop("parts", "regimes", cwd=folder).stdout
+    assert "synthetic_ratio: synthetic rows drawn per real row" in listing
+
+
+def test_doctor_finds_a_working_machine(folder):
+    assert "ok   loop" in ouroloop("doctor", cwd=folder).stdout
+
+
+def test_shell_completion_is_offered(folder):
+    shown = ouroloop("--show-completion", cwd=folder, check=False, SHELL="/bin/bash")
+    assert "complete" in (shown.stdout + shown.stderr).lower()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".npy", ".csv", ".parquet"])
+def test_correct_a_pile(folder, suffix):
+    rng = np.random.default_rng(0)
+    real, pile = rng.normal(size=(200, 2)), rng.normal(size=(100, 2)) * 3
+    for name, x in (("real", real), ("pile", pile)):
+        if suffix == ".npy":
+            np.save(folder / f"{name}.npy", x)
+        else:
+            import pyarrow as pa
+            import pyarrow.csv as pc
+            import pyarrow.parquet as pq
+
+            table = pa.table({"a": x[:, 0], "b": x[:, 1]})
+            path = str(folder / f"{name}{suffix}")
+            pc.write_csv(table, path) if suffix == ".csv" else pq.write_table(table, path)
+    result = ouroloop(
+        "correct", f"pile{suffix}", "--real", f"real{suffix}", "--corrector", "nearest_real", "-o", "out", cwd=folder
+    )
+    assert "100 rows:" in result.stdout
+    assert "dropped" in result.stdout
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(folder / "out" / "corrections.parquet")
+    assert table.num_rows == 100
+    kept = sum(v.as_py() in ("kept", "changed") for v in table["verdict"])
+    assert 10 < kept < 95
+    from ouroloop.tables import read_samples
+
+    assert len(read_samples(folder / "out" / f"corrected{suffix}")) == kept
+    assert (folder / "out" / "report.html").is_file()
+    again = ouroloop(
+        "correct",
+        f"pile{suffix}",
+        "--real",
+        f"real{suffix}",
+        "--corrector",
+        "identity",
+        "-o",
+        "out",
+        cwd=folder,
+        check=False,
+    )
+    assert "is not empty" in again.stderr
+
+
+def test_progress_lines_say_what_is_left(folder):
+    from rich.console import Console
+
+    from ouroloop.backends.local import CellEvent
+    from ouroloop.live import LiveProgress
+
+    live = LiveProgress(8, Console(quiet=True))
+    live.listen(CellEvent("a", 1, 3))
+    live.listen(CellEvent("b", -1, 3, "fit", 5, 10))
+    assert live.done == 2
+    assert "2/8 generations" in live.line()
+    assert "left" in live.line()
+    live.listen(CellEvent("a", 3, 3, alarm=2))
+    assert "collapsing" in str(live._render().renderables[1])

@@ -1,0 +1,194 @@
+"""Studies end to end: arms share seeds and generation 0, workers change nothing, statements are checked."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from ouroloop.backends.local import Cell, run_cells
+from ouroloop.errors import PartError, SpecError
+from ouroloop.study import Study, run_study, study_names
+
+TOY = {
+    "name": "toy",
+    "seeds": [0, 1],
+    "base": {
+        "data": {"kind": "gaussian", "n": 40},
+        "generator": "gaussian",
+        "regime": {"kind": "replace", "synthetic_ratio": 0.5},
+        "generations": 3,
+        "metrics": [{"kind": "gaussian_w2", "of": "model"}],
+        "evaluation": {"n": 30},
+    },
+    "arms": [
+        {"name": "none"},
+        {"name": "ideal", "set": {"corrector": {"kind": "ideal", "correction_strength": 5}}},
+        {"name": "real", "role": "control", "set": {"regime": {"kind": "real_only"}}},
+    ],
+    "checks": [
+        {
+            "statement": "a real-only Gaussian does not move",
+            "left": {"arm": "real", "metric": "gaussian_w2", "at": "last"},
+            "relation": "in",
+            "right": [0.0, 1.0],
+        }
+    ],
+}
+
+
+def write(folder: Path, **changes) -> Path:
+    path = folder / "toy.yaml"
+    path.write_text(yaml.safe_dump({**TOY, **changes}))
+    return path
+
+
+def values(out: Path) -> dict[str, list]:
+    return {
+        f"{path.parent.parent.name}/{path.parent.name}": [
+            (r["generation"], r["metric"], repr(r["value"]), repr(r["low"])) for r in pq.read_table(path).to_pylist()
+        ]
+        for path in sorted(out.rglob("metrics.parquet"))
+        if ".generation-0" not in path.parts
+    }
+
+
+def test_arms_start_from_the_same_generation_and_only_then_differ(tmp_path):
+    results = run_study(Study.read(write(tmp_path)), tmp_path / "out", workers=1)
+    assert [r.verdict for r in results] == ["holds"]
+    found = values(tmp_path / "out")
+    assert len(found) == 6
+    zero = {k: [r[2] for r in v if r[:2] == (0, "gaussian_w2")] for k, v in found.items()}
+    assert zero["none/seed-0"] == zero["ideal/seed-0"] == zero["real/seed-0"] != zero["none/seed-1"]
+    assert found["none/seed-0"] != found["ideal/seed-0"]
+    summary = json.loads((tmp_path / "out" / "study.json").read_text())
+    assert [a["role"] for a in summary["arms"]] == ["arm", "arm", "control"]
+
+
+def test_sharing_generation_zero_changes_no_number(tmp_path):
+    study = Study.read(write(tmp_path))
+    run_study(study, tmp_path / "shared", workers=1)
+    cells = [
+        Cell(f"{arm.name} {seed}", study.spec(arm, seed).resolved(), tmp_path / "alone" / arm.name / f"seed-{seed}")
+        for arm in study.arms
+        for seed in study.seeds
+    ]
+    run_cells(cells, workers=1)
+    assert values(tmp_path / "alone") == values(tmp_path / "shared")
+
+
+@pytest.mark.slow
+def test_workers_change_no_number_and_report_progress(tmp_path):
+    study, events = Study.read(write(tmp_path)), []
+    run_study(study, tmp_path / "one", workers=1)
+    run_study(study, tmp_path / "two", workers=2, listener=events.append)
+    assert values(tmp_path / "one") == values(tmp_path / "two")
+    assert {e.cell for e in events} >= {"none, seed 0", "ideal, seed 1", "generation 0, seed 0"}
+    assert max(e.generation for e in events) == 3
+
+
+def test_running_again_resumes_and_adds_nothing(tmp_path):
+    study = Study.read(write(tmp_path))
+    run_study(study, tmp_path / "out", workers=1)
+    before = values(tmp_path / "out")
+    events = []
+    run_study(study, tmp_path / "out", workers=1, listener=events.append)
+    assert values(tmp_path / "out") == before
+    assert all(e.generation in (0, 3) for e in events)
+
+
+def test_one_failing_cell_leaves_the_others_complete(tmp_path):
+    study = Study.read(write(tmp_path))
+    specs = {arm.name: study.spec(arm, 0).resolved() for arm in study.arms}
+    broken = {**specs["none"], "regime": {"kind": "replace", "synthetic_ratio": 0.0}}
+    cells = [Cell("bad", broken, tmp_path / "bad"), Cell("good", specs["ideal"], tmp_path / "good")]
+    with pytest.raises(
+        PartError, match=r"1 of 2 runs failed; the others are complete:\n  bad: PartError: generation 1"
+    ):
+        run_cells(cells, workers=1)
+    assert (tmp_path / "good" / "generations" / "0003").is_dir()
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_named_and_resumed(tmp_path):
+    study = Study.read(write(tmp_path))
+    slow = {**study.spec(study.arms[0], 0).resolved(), "generations": 3000}
+    cells = [Cell(f"cell {i}", {**slow, "seed": i}, tmp_path / str(i)) for i in range(2)]
+    killed = []
+
+    def kill_once(event):
+        if not killed and event.generation >= 2:
+            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+            workers = [int(c) for c in children if "spawn_main" in Path(f"/proc/{c}/cmdline").read_text()]
+            os.kill(workers[0], signal.SIGKILL)
+            killed.append(workers[0])
+
+    with pytest.raises(PartError, match="its process died"):
+        run_cells(cells, workers=2, listener=kill_once)
+    done = [len(list((tmp_path / str(i) / "generations").glob("0*"))) for i in range(2)]
+    assert max(done) >= 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"seeds": []}, "seeds: "),
+        ({"seeds": [1, 1]}, "seeds: .*different"),
+        ({"arms": [{"name": "../up"}]}, r"arms\.0\.name: .*line"),
+        ({"arms": [{"name": "a"}, {"name": "a"}]}, "two have the same name"),
+        (
+            {"arms": [{"name": "a", "set": {"regime": {"synthetic_ratio": -2}}}]},
+            r"arm 'a': regime\.synthetic_ratio: must",
+        ),
+        ({"nonsense": 1}, "nonsense: is not a known option"),
+        ({"checks": [{"statement": "x"}]}, r"checks\.0\.left: is required"),
+    ],
+)
+def test_problems_of_a_study_are_named(tmp_path, changes, match):
+    with pytest.raises(SpecError, match=match):
+        Study.read(write(tmp_path, **changes))
+
+
+def test_quick_and_overrides_change_the_base(tmp_path):
+    path = write(tmp_path, quick={"seeds": [7], "base": {"generations": 1}})
+    assert Study.read(path).seeds == [0, 1]
+    quick = Study.read(path, quick=True, overrides=["regime.synthetic_ratio=0.25"])
+    assert (quick.seeds, quick.base["generations"], quick.base["regime"]["synthetic_ratio"]) == ([7], 1, 0.25)
+
+
+def test_unknown_names_list_the_bundled_studies():
+    with pytest.raises(SpecError, match=r"bundled studies: .*digits"):
+        Study.read("no-such-study")
+
+
+@pytest.mark.parametrize("name", study_names())
+@pytest.mark.parametrize("quick", [False, True])
+def test_bundled_studies_are_valid_and_have_a_real_only_control(name, quick):
+    study = Study.read(name, quick=quick)
+    controls = [study.spec(a, study.seeds[0]).regime["kind"] for a in study.arms if a.role == "control"]
+    assert "real_only" in controls
+    assert study.checks
+
+
+@pytest.mark.slow
+def test_an_interrupted_study_goes_on(tmp_path):
+    """SIGINT in the middle of the command line; the second start finishes with the numbers of one start."""
+    path = write(tmp_path, base={**TOY["base"], "generations": 40})
+    command = [sys.executable, "-m", "ouroloop.cli", "study", str(path), "--workers", "1"]
+    process = subprocess.Popen([*command, "-o", str(tmp_path / "cut")], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not list(tmp_path.glob("cut/ideal/seed-0/generations/0005")):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert b"run the same command again" in errors
+    for out in ("cut", "whole"):
+        subprocess.run([*command, "-o", str(tmp_path / out)], check=True, capture_output=True)
+    assert values(tmp_path / "cut") == values(tmp_path / "whole")
