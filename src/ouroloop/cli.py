@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,15 +41,22 @@ Runs = Annotated[list[Path], typer.Argument(help="Run or study directories.", sh
 
 
 def main() -> None:
-    """Entry point: errors of ours become one clear message and exit code 1, Ctrl-C exit code 130."""
+    """Entry point: errors of ours become one clear message and exit code 1."""
     try:
         app()
     except OuroloopError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends a long command with a word on how to go on, and exit code 130."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
         print("interrupted; what was committed is safe: run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
+        raise typer.Exit(130) from stop
 
 
 def _version(value: bool) -> None:
@@ -141,7 +150,7 @@ def _run_loop(path: Path, *, cache: Path | None = None, spec: Any = None, genera
         loop = Loop.resume(path, generations=generations, cache=_cache(cache))
     done = loop.store.generations()
     at = done[-1] if done else -1
-    with LiveProgress(loop.generations + 1) as live:
+    with _interruptible(), LiveProgress(loop.generations + 1) as live:
 
         def stage(name: str, count: int, total: int) -> None:
             live.listen(CellEvent(path.name, at, loop.generations, name, count, total))
@@ -180,7 +189,7 @@ def study(
         _remove_study(target)
     last = {arm.name: checked.spec(arm, 0).generations for arm in checked.arms}
     total = len(checked.seeds) * (1 + sum(g + 1 for g in last.values()))
-    with LiveProgress(total) as live:
+    with _interruptible(), LiveProgress(total) as live:
         results = run_study(checked, target, workers=workers, listener=live.listen, cache=_cache(cache))
     _print(summary_table([target]))
     if results:

@@ -159,6 +159,7 @@ class ParquetRowsWriter:
     def abort(self) -> None:
         """Let go of the file without ending it."""
         self._closed = True
+        self._file.is_open = False  # else its finaliser would write a footer into the closed file
         self._sink.close()
 
 
@@ -215,7 +216,9 @@ def _tables(path: Path) -> Iterator[Samples]:
             yield samples_of(columns_of(pa.record_batch(reader.schema.empty_table().columns, schema=reader.schema)))
     except FileNotFoundError as error:
         raise StoreError(f"{path}: missing") from error
-    except (pa.ArrowException, OSError, OverflowError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # damaged metadata raises more than Arrow's own errors
         raise StoreError(f"{path}: not a readable Arrow IPC file ({error}); truncated or damaged?") from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -193,7 +192,7 @@ def read_rows(study: Study, out: Path) -> dict[tuple[str, str], dict[int, dict[i
 
 
 def _write_summary(study: Study, out: Path, results: Sequence[CheckResult]) -> None:
-    from ouroloop.atomic import write_text
+    from ouroloop.atomic import write_json
 
     summary = {
         "name": study.name,
@@ -205,7 +204,7 @@ def _write_summary(study: Study, out: Path, results: Sequence[CheckResult]) -> N
         "checks": [r.model_dump() for r in results],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    write_text(out / "study.json", json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+    write_json(out / "study.json", summary)
 
 
 def _problems(error: ValidationError, file: YamlFile) -> str:
