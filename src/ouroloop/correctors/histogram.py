@@ -35,12 +35,11 @@ BLOCK = 512
 """Candidates in a block: ``standard_normal((512, 2))``, then ``random(512)``, from one generator."""
 
 _MOST_BLOCKS = 200
-_PIECE = 128  # candidates judged at a time: most shards need no more than the first few of a block
+_PIECE = 64  # candidates judged at a time: most shards need no more than the first few of a block
 _DENSITY_AT_0 = 1.0 / (2.0 * math.pi)
 
-Draw = Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""``draw(j, active)``: block j of the streams numbered in `active` (int (a,)): candidates (a, 512, 2) of N(0, I) and
-uniforms (a, 512)."""
+Draw = Callable[[int], tuple[np.ndarray, np.ndarray]]
+"""``draw(j)``: block j of every stream: candidates (s, 512, 2) of N(0, I) and uniforms (s, 512)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +89,7 @@ class Histogram:
         x = np.where(good[:, None], synthetic.x, 0.0).astype(np.float64)
         rng = key.rng()
 
-        def draw(block: int, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        def draw(block: int) -> tuple[np.ndarray, np.ndarray]:
             return rng.standard_normal((1, BLOCK, 2)), rng.random((1, BLOCK))
 
         done = 0
@@ -107,15 +106,23 @@ class Histogram:
 
 
 def rejection_histogram(
-    points: np.ndarray, share: np.ndarray, draw: Draw, *, bins: int = 10, truncate: bool = True
+    points: np.ndarray,
+    share: np.ndarray,
+    draw: Draw,
+    *,
+    streams: np.ndarray | None = None,
+    bins: int = 10,
+    truncate: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The released corrector for many replicas at once.
 
     Args:
         points: the points of every replica, float64 (r, n, 2), finite.
         share: t = gamma / (1 + gamma) of every replica, float64 (r,).
-        draw: gives blocks of candidates (see `Draw`); called with j = 0, 1, 2, ... and only for the replicas
-            that still need some, at most 200 times.
+        draw: gives blocks of candidates (see `Draw`); called with j = 0, 1, 2, ... while a replica needs more, at
+            most 200 times.
+        streams: the stream that each replica reads, int (r,): replicas that differ in strength alone may share
+            one; None: replica i reads stream i.
         bins: bins per axis.
         truncate: see `Histogram`.
 
@@ -124,31 +131,34 @@ def rejection_histogram(
         replica, int64 (r,); fewer than n only after 200 blocks (the rest is NaN).
     """
     replicas, n, _ = points.shape
+    streams = np.arange(replicas) if streams is None else streams
     density, low, width = _histogram(points, bins)
-    bound = ((1.0 - share) * density.reshape(replicas, -1).max(axis=1) + share * _DENSITY_AT_0) / _DENSITY_AT_0
+    # In units of q(0): M q(x) = bound * decay(x), and the mixture is (1 - t) H + t decay.
+    density = (1.0 - share)[:, None] * density.reshape(replicas, -1) / _DENSITY_AT_0
+    bound = density.max(axis=1) + share
     accepted, found = np.full((replicas, n, 2), np.nan), np.zeros(replicas, np.int64)
     active = np.arange(replicas) if n else np.empty(0, np.int64)
-    block = 0
-    while len(active) and block < _MOST_BLOCKS:
-        candidates, uniforms = draw(block, active)
-        rows = np.arange(len(active))  # of this block's arrays
+    for block in range(_MOST_BLOCKS):
+        if not len(active):
+            break
+        candidates, uniforms = draw(block)
+        first, second = (np.ascontiguousarray(candidates[..., axis]) for axis in (0, 1))
+        decay = np.exp(-0.5 * (first**2 + second**2))
+        threshold = uniforms * decay
         for start in range(0, BLOCK, _PIECE):
             part = slice(start, start + _PIECE)
-            c, u, who = candidates[rows, part], uniforms[rows, part], active[rows]
-            h = _lookup(density[who], low[who], width[who], c, truncate)
-            q = _DENSITY_AT_0 * np.exp(-0.5 * np.einsum("rbk,rbk->rb", c, c))
-            t = share[who, None]
-            take = ((1.0 - t) * h + t * q) / (bound[who, None] * q) > u
-            place = found[who, None] + np.cumsum(take, axis=1) - 1
-            take &= place < n
-            r, b = np.nonzero(take)
-            accepted[who[r], place[r, b]] = c[r, b]
-            found[who] += take.sum(axis=1)
-            rows = rows[found[active[rows]] < n]
-            if not len(rows):
+            stream = streams[active]
+            one, two = first[stream, part], second[stream, part]
+            cell = _cells(one, two, low[active], width[active], bins, truncate)
+            h = np.where(cell >= 0, density[active[:, None], cell], 0.0)
+            take = h + share[active, None] * decay[stream, part] > bound[active, None] * threshold[stream, part]
+            place = found[active, None] + np.cumsum(take, axis=1) - 1
+            r, b = np.nonzero(take & (place < n))
+            accepted[active[r], place[r, b]] = np.stack([one[r, b], two[r, b]], axis=1)
+            found[active] = np.minimum(n, place[:, -1] + 1)
+            active = active[found[active] < n]
+            if not len(active):
                 break
-        active = active[found[active] < n]
-        block += 1
     return accepted, found
 
 
@@ -159,19 +169,24 @@ def _histogram(points: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray, n
     same = low == high
     low, high = np.where(same, low - 0.5, low), np.where(same, high + 0.5, high)
     edges = np.linspace(low, high, bins + 1, axis=-1)
-    index = (points[..., None] >= edges[:, None]).sum(axis=-1) - 1
-    index = np.minimum(index, bins - 1)  # the last bin includes its upper edge
+    place = (points - low[:, None]) * (bins / (high - low))[:, None]
+    index = np.minimum(place.astype(np.int64), bins - 1)  # the last bin includes its upper edge
+    replica, axis = np.arange(replicas)[:, None, None], np.arange(2)
+    index -= points < edges[replica, axis, index]  # as NumPy does where rounding puts a point on the wrong side
+    index += (points >= edges[replica, axis, index + 1]) & (index < bins - 1)
     cell = (np.arange(replicas)[:, None] * bins + index[..., 0]) * bins + index[..., 1]
     counts = np.bincount(cell.ravel(), minlength=replicas * bins * bins).reshape(replicas, bins, bins)
     area = np.diff(edges[:, 0])[:, :, None] * np.diff(edges[:, 1])[:, None, :]
     return counts / (n * area), edges[..., 0], edges[..., 1] - edges[..., 0]
 
 
-def _lookup(density: np.ndarray, low: np.ndarray, width: np.ndarray, c: np.ndarray, truncate: bool) -> np.ndarray:
-    """Density of the histogram at candidates c, (r, b, 2); 0 outside (by the index, which is the released flaw)."""
-    place = (c - low[:, None]) / width[:, None]
-    index = (np.trunc(place) if truncate else np.floor(place)).astype(np.int64)
-    bins = density.shape[-1]
-    inside = ((index >= 0) & (index < bins)).all(axis=-1)
-    index = np.clip(index, 0, bins - 1)
-    return np.where(inside, density[np.arange(len(c))[:, None], index[..., 0], index[..., 1]], 0.0)
+def _cells(
+    one: np.ndarray, two: np.ndarray, low: np.ndarray, width: np.ndarray, bins: int, truncate: bool
+) -> np.ndarray:
+    """The bin, as a number below bins * bins, of candidates (one, two), both (r, b); -1 outside the histogram."""
+    one, two = (one - low[:, :1]) / width[:, :1], (two - low[:, 1:]) / width[:, 1:]
+    # Truncation takes (-1, 0) to bin 0: the released flaw.
+    inside = (one > -1.0) & (two > -1.0) if truncate else (one >= 0.0) & (two >= 0.0)
+    inside &= (one < bins) & (two < bins)
+    index = np.where(inside, one, 0.0).astype(np.int64) * bins + np.where(inside, two, 0.0).astype(np.int64)
+    return np.where(inside, index, -1)
