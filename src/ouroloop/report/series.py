@@ -1,0 +1,194 @@
+"""Curves over seeds: mean, median, intervals and floors by generation, and whether a forecast holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ouroloop.report.load import Arm, Results
+from ouroloop.report.runs import Forecast, Run
+
+__all__ = ["CONFIDENCE", "Series", "disagreement", "floor_band", "forecasts_of", "interval_of_mean", "series_of"]
+
+CONFIDENCE = 0.95
+OUTSIDE_ERRORS = 3.0  # standard errors a measured mean may lie from an exact forecast
+OUTSIDE_SHARE = 0.2  # share of generations from which "disagrees" is said
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One metric of one arm over generations. All arrays (g,), `values` (seeds, g); NaN where not measured.
+
+    Args:
+        low, high: interval of the mean: t-interval over seeds, or the bootstrap interval of a single seed.
+    """
+
+    metric: str
+    seeds: tuple[int, ...]
+    generation: np.ndarray
+    values: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    median: np.ndarray
+    smallest: np.ndarray
+    largest: np.ndarray
+    error: np.ndarray
+    floors: np.ndarray
+
+    @property
+    def interval_name(self) -> str:
+        """What `low` and `high` are, in words."""
+        if len(self.seeds) > 1:
+            return f"95 % t-interval over {len(self.seeds)} seeds"
+        return "95 % bootstrap interval of the single seed"
+
+    def index(self, generation: int) -> int | None:
+        """Position of a generation, or None."""
+        found = np.flatnonzero(self.generation == generation)
+        return int(found[0]) if len(found) else None
+
+    @property
+    def measured(self) -> np.ndarray:
+        """Positions at which at least one seed has a finite value."""
+        return np.flatnonzero(np.isfinite(self.mean))
+
+    def take(self, places: np.ndarray) -> Series:
+        """The series at some positions only."""
+        columns = ("generation", "mean", "low", "high", "median", "smallest", "largest", "error")
+        return Series(
+            metric=self.metric,
+            seeds=self.seeds,
+            values=self.values[:, places],
+            floors=self.floors,
+            **{name: getattr(self, name)[places] for name in columns},
+        )
+
+
+def series_of(arm: Arm, metric: str) -> Series | None:
+    """A metric of an arm over its seeds, or None where no seed measured it. Infinite values count as missing."""
+    runs = [run for run in arm.runs if metric in run.tracks]
+    if not runs:
+        return None
+    tracks = [run.tracks[metric] for run in runs]
+    generation = np.unique(np.concatenate([track.generation for track in tracks]))
+    values, low, high = (np.full((len(runs), len(generation)), np.nan) for _ in range(3))
+    for row, track in enumerate(tracks):
+        places = np.searchsorted(generation, track.generation)
+        values[row, places], low[row, places], high[row, places] = track.value, track.low, track.high
+    values[~np.isfinite(values)] = np.nan
+    mean, error, half = interval_of_mean(values)
+    single = len(runs) == 1
+    empty = np.all(np.isnan(values), axis=0)
+    filled = np.where(empty, 0.0, values)  # all-NaN columns would warn; they are put back below
+    median, smallest, largest = (
+        np.where(empty, np.nan, f(filled, axis=0)) for f in (np.nanmedian, np.nanmin, np.nanmax)
+    )
+    floors = np.concatenate([track.floor for track in tracks])
+    return Series(
+        metric=metric,
+        seeds=tuple(run.seed for run in runs),
+        generation=generation,
+        values=values,
+        mean=mean,
+        low=low[0] if single else mean - half,
+        high=high[0] if single else mean + half,
+        median=median,
+        smallest=smallest,
+        largest=largest,
+        error=error,
+        floors=floors[np.isfinite(floors)],
+    )
+
+
+def interval_of_mean(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, standard error and half width of the 95 % t-interval over axis 0, NaN entries left out.
+
+    Args:
+        values: shape (seeds, g).
+
+    Returns:
+        Three arrays (g,). Error and half width are NaN with fewer than two finite values.
+    """
+    from scipy.special import stdtrit
+
+    good = np.isfinite(values)
+    n = good.sum(axis=0)
+    filled = np.where(good, values, 0.0)
+    mean = np.where(n > 0, filled.sum(axis=0) / np.maximum(n, 1), np.nan)
+    square = np.where(good, (filled - np.where(n > 0, mean, 0.0)) ** 2, 0.0).sum(axis=0)
+    error = np.where(n > 1, np.sqrt(square / np.maximum(n - 1, 1) / np.maximum(n, 1)), np.nan)
+    quantile = stdtrit(np.maximum(n - 1, 1), 0.5 + CONFIDENCE / 2)
+    return mean, error, error * quantile
+
+
+def floor_band(results: Results, metric: str) -> tuple[float, float, float] | None:
+    """(mean, low, high) of a metric's real-versus-real floors over arms, seeds and generations, or None.
+
+    Low and high are the 5 % and 95 % quantiles.
+    """
+    all_series = [series for arm in results.arms if (series := series_of(arm, metric))]
+    floors = np.concatenate([series.floors for series in all_series]) if all_series else np.array([])
+    if not len(floors):
+        return None
+    low, high = np.quantile(floors, [0.05, 0.95])
+    return float(floors.mean()), float(low), float(high)
+
+
+def forecasts_of(arm: Arm, metric: str) -> list[Forecast]:
+    """The forecasts of a metric for an arm, one a label; where seeds differ (a forecast given the data), the mean.
+
+    A run that has no forecasts.json but a forecast column in its metrics gives one of unstated validity.
+    """
+    found: dict[tuple[str, str], list[Forecast]] = {}
+    for run in arm.runs:
+        for forecast in run.forecasts or _from_column(run, metric):
+            if forecast.metric == metric and np.isfinite(forecast.values).any():
+                found.setdefault((forecast.label, forecast.validity), []).append(forecast)
+    return [_mean_forecast(same) for same in found.values()]
+
+
+def _from_column(run: Run, metric: str) -> Sequence[Forecast]:
+    track = run.tracks.get(metric)
+    if track is None or not np.isfinite(track.forecast).any():
+        return ()
+    values = np.full(int(track.generation[-1]) + 1, np.nan)
+    values[track.generation] = track.forecast
+    return (Forecast(metric=metric, label="forecast", source="", validity="", note="", units="", values=values),)
+
+
+def _mean_forecast(same: Sequence[Forecast]) -> Forecast:
+    first = same[0]
+    length = max(len(f.values) for f in same)
+    values = np.stack([np.pad(f.values, (0, length - len(f.values)), constant_values=np.nan) for f in same])
+    mean, _, _ = interval_of_mean(values)
+    fields = ("metric", "label", "source", "validity", "note", "units")
+    return Forecast(values=mean, **{name: getattr(first, name) for name in fields})
+
+
+def disagreement(series: Series, forecast: Forecast) -> float | None:
+    """Share of generations at which the measured mean lies beyond the stated error of an exact forecast.
+
+    Beyond: farther than 3 standard errors over seeds, widened to the t-quantile of the same tail
+    probability (0.27 %), which with 3 seeds is 19 standard errors and with 24 seeds 3.4.
+
+    Returns:
+        The share in [0, 1], or None where it cannot be judged: the forecast is not exact, or one seed.
+    """
+    from scipy.special import ndtr, stdtrit
+
+    if forecast.validity != "exact" or len(series.seeds) < 2:
+        return None
+    inside = series.generation < len(forecast.values)
+    expected = np.full(len(series.generation), np.nan)
+    expected[inside] = forecast.values[series.generation[inside]]
+    n = np.isfinite(series.values).sum(axis=0)
+    usable = np.isfinite(expected) & np.isfinite(series.error)
+    if not usable.any():
+        return None
+    errors = stdtrit(np.maximum(n - 1, 1), ndtr(OUTSIDE_ERRORS))
+    allowed = errors * series.error + 1e-9 * np.maximum(np.abs(expected), 1e-300)
+    outside = np.abs(series.mean - expected) > allowed
+    return float(outside[usable].mean())
