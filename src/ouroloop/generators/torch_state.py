@@ -97,13 +97,8 @@ def load_trained(directory: Path, build: Callable[[Summary], nn.Module], device:
             networks.append(_load_weights(build(summary), _below("average", arrays), device))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise StoreError(f"{path}: not a model of these options ({error})") from error
-    optimiser: OptimiserState = {}
-    for name, value in _below("optimiser", arrays).items():
-        number, _, moment = name.partition(".")
-        optimiser.setdefault(int(number), {})[moment] = torch.tensor(value).to(device)
-    optimiser = {number: _scalar_step(moments) for number, moments in sorted(optimiser.items())}
     average = networks[1].requires_grad_(False) if len(networks) > 1 else None
-    return Trained(summary, networks[0], average, optimiser, info)
+    return Trained(summary, networks[0], average, _load_moments(networks[0], _below("optimiser", arrays)), info)
 
 
 def _to_numpy(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
@@ -125,5 +120,12 @@ def _load_weights(network: nn.Module, weights: Mapping[str, np.ndarray], device:
     return network.to(device).eval()
 
 
-def _scalar_step(moments: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.reshape(()) if name == "step" else value for name, value in moments.items()}
+def _load_moments(network: nn.Module, arrays: Mapping[str, np.ndarray]) -> OptimiserState:
+    parameters, moments = list(network.parameters()), {}
+    for name, value in arrays.items():
+        number, _, moment = name.partition(".")
+        parameter = parameters[int(number)]
+        # the fused optimiser walks through memory, so a moment must be laid out as its parameter is
+        like = parameter.new_empty(()) if moment == "step" else torch.empty_like(parameter)
+        moments.setdefault(int(number), {})[moment] = like.detach().copy_(torch.tensor(value).reshape(like.shape))
+    return dict(sorted(moments.items()))

@@ -1,0 +1,74 @@
+"""Class-conditional diffusion for small images: 8x8 digits, 28x28 MNIST and the like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ouroloop.errors import DataError
+from ouroloop.generators.diffusing import Diffusing
+from ouroloop.generators.diffusion_process.unet import UNet
+from ouroloop.generators.summary import Summary
+
+__all__ = ["ImageDiffusion"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImageDiffusion(Diffusing):
+    """A diffusion model with a small U-Net, for rows of shape (height, width) or (channels, height, width).
+
+    Samples come in the data's own range (0..1, 0..16 or 0..255) as floating numbers, and are cut off at the least and
+    greatest value of the first training rows. Centre and scale are one number each, taken from those rows too
+    and kept through fine-tuning.
+    """
+
+    patch: Annotated[
+        int,
+        Field(ge=0, description="side of the squares of pixels gathered at the input; 0: 4 from 16 pixels on, else 2"),
+    ] = 0
+    widths: Annotated[
+        tuple[int, ...], Field(min_length=1, description="channels at each resolution, the first after gathering")
+    ] = (32,)
+    blocks: Annotated[tuple[int, ...], Field(min_length=1, description="residual blocks at each resolution")] = (3,)
+    dropout: Annotated[float, Field(ge=0, lt=1, description="share of channels dropped in training")] = 0.0
+    clip: Annotated[bool, Field(description="cut samples off at the range of the first training rows")] = True
+
+    def backbone(self, data: Summary) -> nn.Module:
+        """The U-Net.
+
+        Raises:
+            DataError: rows that are not images.
+        """
+        if len(data.shape) not in (2, 3):
+            raise DataError(
+                "image_diffusion: rows must have shape (height, width) or (channels, height, width), "
+                f"got {data.shape}; use generator 'diffusion' for vectors"
+            )
+        if len(self.widths) != len(self.blocks):
+            raise DataError(
+                f"image_diffusion: widths and blocks need one entry a resolution each, got {self.widths}, {self.blocks}"
+            )
+        return UNet(
+            data.shape,
+            patch=self.patch or (4 if min(data.shape[-2:]) >= 16 else 2),
+            widths=self.widths,
+            blocks=self.blocks,
+            n_classes=data.n_classes if self.use_labels else 0,
+            dropout=self.dropout,
+        )
+
+    def scaling(self, summary: Summary) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of all values, one number each."""
+        centre = summary.mean.mean()
+        scale = np.sqrt(np.mean(summary.std**2 + (summary.mean - centre) ** 2))
+        return torch.tensor(centre), torch.tensor(scale if scale > 0 else 1.0)
+
+    def draw(self, n: int, label: Tensor | None = None) -> Tensor:
+        """n images by the sampler."""
+        images = super().draw(n, label)
+        return images.clamp(self.trained.summary.low, self.trained.summary.high) if self.clip else images
