@@ -82,7 +82,7 @@ def step(store: RunStore, t: int) -> None:
     with store.begin(t) as writer:
         weights = np.zeros(3)
         if t:
-            before = np.load(store.model_dir(t - 1) / "weights.npy", allow_pickle=False)
+            before = np.load(f"{store.model_dir(t - 1)}/weights.npy", allow_pickle=False)
             weights = before + store.state(t - 1)["drift"]
         noise = rng.normal(size=(ROWS, 3))
         x = noise if t < 2 else store.synthetic(t - 1).x * 0.5 + noise

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ import numpy as np
 
 from ouroloop.atomic import storing, temporary_name
 from ouroloop.columns import batch_of, columns_of
-from ouroloop.errors import DataError, StoreError
+from ouroloop.errors import DataError
 from ouroloop.ipc import open_arrow, samples_of, write_arrow
 from ouroloop.samples import Samples
 
@@ -40,8 +39,6 @@ def read_samples(path: Path | str) -> Samples:
         DataError: missing, damaged, of another kind, or with columns that samples cannot have; the message names
             the file and the column.
     """
-    import pyarrow as pa
-
     path = Path(path)
     read = _reader(path)
     if not path.is_file():
@@ -50,7 +47,7 @@ def read_samples(path: Path | str) -> Samples:
         return samples_of(read(path))
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    except (StoreError, pa.ArrowException, zipfile.BadZipFile, OSError, ValueError, EOFError) as error:
+    except Exception as error:  # what the parsers raise on a damaged file is anyone's guess
         text = " ".join(str(error).split())
         raise DataError(text if text.startswith(str(path)) else f"{path}: cannot be read ({text})") from error
 
@@ -141,7 +138,7 @@ def _read_npy(path: Path) -> dict[str, np.ndarray]:
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as arrays:
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
         columns = {name: arrays[name] for name in arrays.files}
     return columns if len(columns) != 1 else {"x": next(iter(columns.values()))}
 

@@ -178,11 +178,11 @@ class StoreSuite:
 
     def test_a_table_needs_equal_columns(self, store: Any) -> None:
         self.write(store, 0)
-        with pytest.raises(OuroloopError), store.begin(1) as writer:
-            table = writer.table("synthetic")
-            table.write(self.rows(1))
-            table.write(Samples.of(np.zeros((2, 2, 2), np.float32)))
-            table.close()
+        other = Samples.of(np.zeros((2, 2, 2), np.float32))
+        writer = store.begin(1)
+        with pytest.raises(OuroloopError, match="column"):
+            _write_all(writer.table("synthetic"), [self.rows(1), other])
+        writer.abort()
         assert store.generations() == [0]
 
     def test_events_are_kept_in_order(self, store: Any) -> None:
@@ -225,3 +225,9 @@ class StoreSuite:
         store.prune(keep_last=1, keep_every=None, keep_synthetic=True)
         store.prune(keep_last=None, keep_every=None, keep_synthetic=False)
         assert [len(self.reopen(store).synthetic(t)) for t in (1, 2, 3)] == [6, 6, 6]
+
+
+def _write_all(table: Any, batches: Sequence[Samples]) -> Pool:
+    for batch in batches:
+        table.write(batch)
+    return table.close()
