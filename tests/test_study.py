@@ -173,7 +173,7 @@ def test_bundled_studies_are_valid_and_have_a_real_only_control(name, quick):
     study = Study.read(name, quick=quick)
     controls = [study.spec(a, study.seeds[0]).regime["kind"] for a in study.arms if a.role == "control"]
     assert "real_only" in controls
-    assert study.checks
+    assert study.checks or quick
 
 
 @pytest.mark.slow

@@ -243,18 +243,23 @@ def report(
 
 
 @app.command(epilog="Example:  ouroloop compare runs/demo/no-correction runs/demo/cluster -o compare.html")
-def compare(runs: Runs, out: Out = None) -> None:
+def compare(
+    runs: Runs,
+    out: Out = None,
+    baseline: Annotated[str | None, typer.Option(help="Arm to compare with; default: the real-only control.")] = None,
+) -> None:
     """Compare runs or arms, paired by seed, in a table and a report."""
-    from ouroloop.report import compare_table, write_report
+    from ouroloop.report import difference_table, write_report
 
-    _print(compare_table(runs))
-    print(write_report(runs, out or Path("compare.html")))
+    _print(difference_table(runs, baseline))
+    print(write_report(runs, out or Path("compare.html"), baseline=baseline))
 
 
 @app.command(epilog="Example:  ouroloop verify runs/demo")
 def verify(runs: Runs) -> None:
     """Check every file of a run against its checksums; exit code 1 if anything is wrong."""
-    from ouroloop.store import RunStore, find_runs
+    from ouroloop.run_files import find_runs
+    from ouroloop.store import RunStore
 
     bad = 0
     for run_path in [found for path in runs for found in find_runs(path)]:
@@ -306,7 +311,8 @@ def doctor() -> None:
 def cite(runs: Runs) -> None:
     """Print the BibTeX of the works that a run uses."""
     from ouroloop.citations import bibtex_for
-    from ouroloop.store import RunStore, find_runs
+    from ouroloop.run_files import find_runs
+    from ouroloop.store import RunStore
 
     found = [path for given in runs for path in find_runs(given)]
     print(bibtex_for([RunStore.open(path).spec for path in found]))

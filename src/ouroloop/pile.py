@@ -1,4 +1,8 @@
-"""Correct a pile of synthetic rows, with no loop: files in, corrected rows, a table of what happened, a page."""
+"""Correct a pile of synthetic rows, with no loop: files in, corrected rows, a table of what happened, a page.
+
+What was done is kept as a run directory, ``<out>/run``: its generation 0 is the pile as it came, generation 1 what is
+left of it, both measured against the real rows. The page is the ordinary report of that run.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ouroloop import options
+from ouroloop.correction import Correction
 from ouroloop.errors import DataError, SpecError
 from ouroloop.keys import Key
 from ouroloop.protocols import Reference
@@ -29,7 +34,7 @@ def correct_pile(
     seed: int = 0,
     overrides: Sequence[str] = (),
 ) -> str:
-    """Correct the rows of a file and write ``corrected.*`` (the format of `data`), ``corrections.parquet``, ``report.html``.
+    """Correct the rows of a file and write ``corrected.*`` (same format), ``corrections.parquet``, ``report.html``.
 
     Args:
         data: synthetic rows; .npy, .npz, .csv, .parquet or .arrow.
@@ -45,7 +50,7 @@ def correct_pile(
         A few lines that say what was done.
     """
     from ouroloop.correctors.strength import Strength
-    from ouroloop.report.pile import write_pile_report
+    from ouroloop.report import write_report
     from ouroloop.spec import apply_overrides
 
     mapping = apply_overrides({"kind": corrector}, overrides)
@@ -62,17 +67,52 @@ def correct_pile(
     part = options.build("correctors", resolved)
     if not getattr(part, "own_strength", False):
         part = Strength(corrector=part, correction_strength=correction_strength)
+        resolved = {**resolved, "correction_strength": correction_strength}
     key = Key(seed)
     ready = part.fit(Reference(reference, name=real.name), key=key.child("corrector"))
     correction = ready.correct(raw, key=key.child("correct"))
     kept = correction.survivors(on_failure)
     out.mkdir(parents=True, exist_ok=True)
     _write(out, data.suffix, kept, correction, raw)
-    page = write_pile_report(out, raw=raw, correction=correction, title=f"{data.name} corrected by {corrector}")
+    spec = {"name": data.name, "seed": seed, "generations": 1, "corrector": resolved, "on_failure": on_failure}
+    spec |= {"data": {"kind": "files", "path": real.name}, "regime": {"kind": "pile"}, "generator": {"kind": "pile"}}
+    _record(out / "run", spec, reference, correction, kept, key)
+    page = write_report([out / "run"], out / "report.html", title=f"{data.name} corrected by {corrector}")
     counts = ", ".join(f"{count} {name}" for name, count in correction.counts().items() if count)
     moved = correction.distance[correction.verdict == Verdict.CHANGED]
     median = f", median distance moved {np.median(moved):.4g}" if len(moved) else ""
     return f"{len(raw)} rows: {counts}{median}\n{len(kept)} rows written to {out}\nreport: {page}"
+
+
+def _record(path: Path, spec: dict[str, Any], real: Samples, correction: Correction, kept: Samples, key: Key) -> None:
+    """Keep the pile before and after as generations 0 and 1 of a run."""
+    from ouroloop.environment import environment
+    from ouroloop.step import preview_of, preview_of_correction
+    from ouroloop.store import RunStore
+
+    raw = correction.raw
+    metrics = [options.build("metrics", {"kind": kind}) for kind in _METRICS]
+    ready = [m.fit(Reference(real, name="real"), key=key.child("metric", i)) for i, m in enumerate(metrics)]
+    store = RunStore.create(path, spec=spec, fingerprint=spec, environment=environment(), arm="pile", seed=spec["seed"])
+    with store.lock():
+        for generation, rows in enumerate((raw, kept)):
+            with store.begin(generation) as writer:
+                if generation:
+                    writer.table("synthetic").write(kept)
+                    columns = {"id": raw.id, "parent": raw.parent}
+                    writer.corrections().write(
+                        {**columns, "verdict": correction.verdict, "distance": correction.distance}
+                    )
+                    writer.preview("corrections_preview", preview_of_correction(correction))
+                writer.preview("preview", preview_of(rows))
+                found = [m.measure(rows, generator=_NOTHING, key=key.child("measure", i)) for i, m in enumerate(ready)]
+                measured = [{f: getattr(m, f) for f in _FIELDS} for group in found for m in group]
+                writer.commit(state={"verdicts": correction.counts()}, metrics=measured)
+
+
+_METRICS = ("sliced_w2", "energy", "diversity", "nearest_real")
+_FIELDS = ("metric", "value", "low", "high", "floor", "n")
+_NOTHING: Any = None  # these metrics read rows alone
 
 
 def _read(path: Path, label: str | None) -> Samples:
@@ -100,7 +140,7 @@ def _same_columns(raw: Samples, real: Samples, data: Path, real_path: Path) -> N
         )
 
 
-def _write(out: Path, suffix: str, kept: Samples, correction: Any, raw: Samples) -> None:
+def _write(out: Path, suffix: str, kept: Samples, correction: Correction, raw: Samples) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -17,6 +17,7 @@ __all__ = [
     "TOP",
     "anchor_of",
     "differing_fields",
+    "find_runs",
     "flatten",
     "read_run",
     "read_spec",
@@ -51,6 +52,21 @@ def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{name}"] = item
     return flat
+
+
+def find_runs(path: Path, depth: int = 4) -> list[Path]:
+    """The run directories at or below a folder, sorted.
+
+    Raises:
+        StoreError: there are none.
+    """
+    pattern = [path / RUN] if (path / RUN).is_file() else []
+    for level in range(1, depth + 1):
+        pattern += sorted(path.glob("/".join(["*"] * level) + f"/{RUN}"))
+    found = [p.parent for p in pattern if not any(part.startswith(".") for part in p.relative_to(path).parts)]
+    if not found:
+        raise StoreError(f"{path}: no run here; give a run directory, or a folder of them")
+    return found
 
 
 def differing_fields(got: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:

@@ -21,7 +21,7 @@ from ouroloop.progress import report
 from ouroloop.protocols import Condition, Corrector, Generator, Measurement, Metric, Reference, Regime
 from ouroloop.samples import REAL, Samples, synthetic_ids
 
-__all__ = ["Info", "MemorySink", "Sink", "State", "Step"]
+__all__ = ["Info", "MemorySink", "Sink", "State", "Step", "preview_of", "preview_of_correction"]
 
 PREVIEW_ROWS = 100
 CORRECTION_PREVIEW_ROWS = 64
@@ -306,7 +306,7 @@ class Step:
         found, preview = dict(own), {}
         if self.metrics:
             generated = self._evaluation_rows(model, key)
-            preview = {name: generated[name][:PREVIEW_ROWS] for name in generated.data_columns}
+            preview = preview_of(generated)
             for index, metric in enumerate(self.metrics):
                 stream = key.child("metric", type(metric).__name__, index)
                 for m in metric.measure(generated, generator=model, key=stream):
@@ -325,6 +325,19 @@ class Step:
             condition = None if labels is None else {"label": labels[start : start + count]}
             shards.append(self._sample(model, count, key.child("sample", len(shards)), condition))
         return Samples.concat(shards) if shards else self.reference.real.take(slice(0, 0))
+
+
+def preview_of(rows: Samples) -> dict[str, np.ndarray]:
+    """The columns of the first 100 rows."""
+    return {name: rows[name][:PREVIEW_ROWS] for name in rows.data_columns}
+
+
+def preview_of_correction(correction: Correction) -> dict[str, np.ndarray]:
+    """before, x (= after), further columns, verdict and distance of the first 64 rows."""
+    raw, rows = correction.raw, slice(0, CORRECTION_PREVIEW_ROWS)
+    preview = {"before": raw.x[rows], "x": correction.proposed.x[rows]}
+    preview |= {name: raw[name][rows] for name in raw.data_columns if name != "x"}
+    return preview | {"verdict": correction.verdict[rows], "distance": correction.distance[rows]}
 
 
 class _Clock:
@@ -353,11 +366,7 @@ class _Tally:
             self.verdicts[name] = self.verdicts.get(name, 0) + count
         self._distance += float(np.nansum(correction.distance))
         if not self.preview:
-            raw, proposed = correction.raw, correction.proposed
-            rows = slice(0, CORRECTION_PREVIEW_ROWS)
-            self.preview = {"before": raw.x[rows], "x": proposed.x[rows]}
-            self.preview |= {name: raw[name][rows] for name in raw.data_columns if name != "x"}
-            self.preview |= {"verdict": correction.verdict[rows], "distance": correction.distance[rows]}
+            self.preview = preview_of_correction(correction)
 
     def measurements(self) -> dict[str, Measurement]:
         n = sum(self.verdicts.values())
