@@ -67,7 +67,7 @@ class TableWriter:
             with storing(self.path):
                 self._file.close()
                 self._sink.close()
-            crash_point(f"closed {self.path.name}")
+                crash_point(f"closed {self.path.name}")
             self._pool = open_arrow(self.path)
         return self._pool
 
