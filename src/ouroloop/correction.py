@@ -16,7 +16,9 @@ def distance_moved(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Euclidean distance between flattened rows, float64 (n,); 0 for columns that are not numbers."""
     if before.dtype.kind not in "biuf":
         return np.where(before == after, 0.0, 1.0) if before.ndim == 1 else np.zeros(len(before))
-    difference = (after.astype(np.float64) - before).reshape(len(before), -1)
+    difference = (after.astype(np.float64) - before).reshape(
+        len(before), int(np.prod(before.shape[1:], dtype=np.int64))
+    )
     return np.sqrt(np.einsum("ij,ij->i", difference, difference))
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ouroloop.correction import Correction, distance_moved
 from ouroloop.correctors.function import adapt
-from ouroloop.correctors.rows import scatter
+from ouroloop.correctors.rows import on_finite
 from ouroloop.keys import Key
 from ouroloop.protocols import Corrector, Reference
 from ouroloop.samples import Samples, Verdict
@@ -47,30 +47,23 @@ class Chain:
         return replace(self, parts=tuple(fitted))
 
     def correct(self, synthetic: Samples, *, key: Key) -> Correction:
-        """All parts' answers, in order."""
-        whole = Correction.unchanged(synthetic)
+        """All parts' answers, in order; rows with NaN fail before the first."""
+        return on_finite(synthetic, lambda rows: self._correct(rows, key))
+
+    def _correct(self, synthetic: Samples, key: Key) -> Correction:
+        verdict = np.full(len(synthetic), Verdict.KEPT, np.int8)
+        columns = {name: synthetic[name] for name in synthetic.data_columns}
         for index, part in enumerate(self.parts):
-            rows = np.flatnonzero(whole.verdict <= Verdict.CHANGED)
-            shown = whole.proposed if len(rows) == len(synthetic) else whole.proposed.take(rows)
+            rows = np.flatnonzero(verdict <= Verdict.CHANGED)
+            shown = synthetic.replace(**columns).take(rows)
             answer = part.correct(shown, key=key.child("part", index))
-            whole = _compose(synthetic, whole, rows, shown, answer)
-        alive = whole.verdict <= Verdict.CHANGED
+            changed = answer.verdict == Verdict.CHANGED
+            for name, column in columns.items():
+                proposed = answer.proposed[name]
+                columns[name] = column.astype(np.result_type(column, proposed))
+                columns[name][rows[changed]] = proposed[changed]
+            verdict[rows] = np.maximum(verdict[rows], answer.verdict)  # kept < changed < dropped < failed
+        alive = verdict <= Verdict.CHANGED
         distance = np.zeros(len(synthetic))
-        distance[alive] = distance_moved(synthetic.x[alive], whole.proposed.x[alive])
-        return Correction(synthetic, whole.proposed, whole.verdict, distance)
-
-
-def _compose(raw: Samples, before: Correction, rows: np.ndarray, shown: Samples, answer: Correction) -> Correction:
-    """The state after one more part has judged some rows: what it kept is as it was shown."""
-    changed = answer.verdict == Verdict.CHANGED
-    columns = {}
-    for name in shown.data_columns:
-        mask = changed.reshape(-1, *([1] * (shown[name].ndim - 1)))
-        columns[name] = np.where(mask, answer.proposed[name], shown[name])
-    verdict = np.maximum(answer.verdict, before.verdict[rows])  # kept < changed < dropped < failed
-    judged = Correction(shown, shown.replace(**columns), verdict, answer.distance)
-    base = before.proposed.replace(id=raw.id, parent=raw.parent, verdict=raw.verdict)
-    whole = scatter(base, rows, judged)
-    merged = before.verdict.copy()
-    merged[rows] = verdict
-    return Correction(raw, whole.proposed, merged, whole.distance)
+        distance[alive] = distance_moved(synthetic.x[alive], columns["x"][alive])
+        return Correction(synthetic, synthetic.replace(**columns), verdict, distance)

@@ -116,7 +116,7 @@ class FunctionCorrector:
             result = result.x
         x = self._array(shown.x, result)
         numeric = x.dtype.kind in "fc"
-        bad = np.asarray(~np.isfinite(x).reshape(len(x), -1).all(axis=1)) if numeric else np.zeros(len(x), bool)
+        bad = np.asarray(~np.isfinite(x).all(axis=tuple(range(1, x.ndim)))) if numeric else np.zeros(len(x), bool)
         keep = bad.reshape(-1, *([1] * (x.ndim - 1)))
         finite = np.where(keep, shown.x, x)
         typed = like(finite, shown.x) if finite.dtype.kind in "biuf" else finite

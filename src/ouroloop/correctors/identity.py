@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ouroloop.correction import Correction
+from ouroloop.correctors.rows import on_finite
 from ouroloop.keys import Key
 from ouroloop.protocols import Reference
 from ouroloop.samples import Samples
@@ -21,5 +22,5 @@ class Identity:
         return self
 
     def correct(self, synthetic: Samples, *, key: Key) -> Correction:
-        """Every row kept, at distance 0, whatever it holds."""
-        return Correction.unchanged(synthetic)
+        """Every row kept, at distance 0; rows with NaN fail."""
+        return on_finite(synthetic, Correction.unchanged)

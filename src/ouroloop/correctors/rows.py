@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ouroloop.correction import Correction
+from ouroloop.correction import Correction, distance_moved
 from ouroloop.errors import DataError
 from ouroloop.samples import Samples, Verdict
 
@@ -19,7 +19,7 @@ def finite_rows(samples: Samples) -> np.ndarray:
     for name in samples.data_columns:
         column = samples[name]
         if column.dtype.kind in "fc":
-            good &= np.isfinite(column).reshape(len(column), -1).all(axis=1)
+            good &= np.isfinite(column).all(axis=tuple(range(1, column.ndim)))
     return good
 
 
@@ -47,10 +47,11 @@ def moved(raw: Samples, x: np.ndarray, *, failed: np.ndarray | None = None, **co
     """Rows moved to x, shape (n, ...); those in the mask `failed` (n,) get that verdict and did not move."""
     if failed is None or not failed.any():
         return Correction.to(raw, x, **columns)
-    keep = failed.reshape(-1, *([1] * (raw.x.ndim - 1)))
-    answer = Correction.to(raw, np.where(keep, raw.x, x), **columns)
-    verdict = np.where(failed, Verdict.FAILED, answer.verdict)
-    return Correction(raw, answer.proposed, verdict, np.where(failed, 0.0, answer.distance))
+    keep, alive = failed.reshape(-1, *([1] * (raw.x.ndim - 1))), ~failed
+    distance = np.zeros(len(raw))
+    distance[alive] = distance_moved(raw.x[alive], x[alive])
+    verdict = np.where(failed, Verdict.FAILED, np.where(distance > 0, Verdict.CHANGED, Verdict.KEPT))
+    return Correction(raw, raw.replace(x=np.where(keep, raw.x, x), **columns), verdict, distance)
 
 
 def on_finite(raw: Samples, judge: Callable[[Samples], Correction]) -> Correction:
