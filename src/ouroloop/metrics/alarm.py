@@ -70,7 +70,7 @@ SIGNALS: dict[str, Signal] = {
     "gaussian_w2": Signal("distance", 1, 0.25, 2.0, relative=True),
     "energy": Signal("distance", 1, 0.0, np.inf),
     "kid": Signal("distance", 1, 0.0, np.inf),
-    "mmd2": Signal("distance", 1, 0.0, np.inf),
+    "mmd": Signal("distance", 1, 0.0, np.inf),
 }
 """The metrics that the alarm reads; others are ignored."""
 
@@ -111,8 +111,8 @@ class CollapseAlarm:
     0
     """
 
-    jump: Annotated[float, Field(gt=0, description="evidence (z) that a lasting change needs by itself")] = 4.0
-    trend: Annotated[float, Field(gt=0, description="evidence (z) of change and of trend that suffice together")] = 2.5
+    jump: Annotated[float, Field(gt=0, description="evidence (z) that a lasting change needs by itself")] = 3.0
+    trend: Annotated[float, Field(gt=0, description="evidence (z) of change and of trend that suffice together")] = 2.0
 
     def judge(self, history: Sequence[Mapping[str, Measurement]]) -> Alarm:
         """The alarm after the last generation of the history.

@@ -68,7 +68,7 @@ def mmd2(*, real: np.ndarray, generated: np.ndarray, bandwidth: float, octaves: 
 
 @dataclass(frozen=True, kw_only=True)
 class Mmd(RowMetric):
-    """Unbiased squared MMD ('mmd2', between 0 and 2; may be slightly negative for equal laws).
+    """Unbiased squared MMD ('mmd', between 0 and 2; may be slightly negative for equal laws).
 
     Unless it is given, the middle bandwidth is the median distance between real rows (median heuristic).
     """
@@ -91,4 +91,4 @@ class Mmd(RowMetric):
         return pair_statistic(gaussian_kernel(bandwidth, self.octaves), real.rows.x, key, self.resamples)
 
     def _estimate(self, state: PairStatistic, rows: Rows, key: Key | None) -> dict[str, Estimate]:
-        return {"mmd2": pair_estimate(state, rows.x, key, self.resamples)}
+        return {"mmd": pair_estimate(state, rows.x, key, self.resamples)}

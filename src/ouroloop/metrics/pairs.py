@@ -60,7 +60,8 @@ def mean_within(kernel: Kernel, x: np.ndarray, weights: np.ndarray) -> np.ndarra
         block[np.arange(len(block)), np.arange(rows.start, rows.stop)] = 0.0
         total += np.einsum("wj,wj->w", weights[:, rows] @ block, weights)
     sums = weights.sum(axis=1)
-    return total / (sums**2 - np.einsum("wi,wi->w", weights, weights))
+    pairs = sums**2 - np.einsum("wi,wi->w", weights, weights)
+    return total / np.maximum(pairs, 1.0)  # a resample of one row alone has no pairs
 
 
 def _across(kernel: Kernel, x: np.ndarray, y: np.ndarray, wx: np.ndarray, wy: np.ndarray) -> np.ndarray:
