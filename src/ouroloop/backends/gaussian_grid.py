@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ouroloop.correctors.histogram import BLOCK, Histogram, rejection_histogram
 from ouroloop.datasets.gaussian import GaussianTarget
 from ouroloop.errors import PartError
 from ouroloop.generators.gaussian import Gaussian, factor
@@ -73,7 +74,7 @@ class Grid:
         generator: the unfitted Gaussian.
         kind, regime: the regime's name and the part.
         strengths: correction strength of each arm, float64 (A,).
-        released: resample with the published code's histogram instead of the ideal corrector.
+        histogram: the published code's corrector (its own strength is not used), or None for the ideal one.
         shard_rows: rows drawn and corrected at a time, as in the loop.
     """
 
@@ -82,7 +83,7 @@ class Grid:
     kind: str
     regime: Any
     strengths: np.ndarray
-    released: bool = False
+    histogram: Histogram | None = None
     shard_rows: int = 65_536
 
     def start(self, keys: Sequence[Key]) -> tuple[State, Info]:
@@ -131,12 +132,38 @@ class Grid:
     def _correct(self, raw: np.ndarray, keys: Sequence[Key]) -> np.ndarray:
         """The ideal corrector: with probability strength / (1 + strength) a row becomes a draw of the target."""
         share = np.array([1.0 if np.isinf(g) else g / (1.0 + g) for g in self.strengths])
+        if self.histogram is not None:
+            return self._resample(raw, share, self.histogram, keys)
         if not share.any():
             return raw
         uniform = np.stack([key.child("strength").rng().random(raw.shape[2]) for key in keys])
         fresh = self._normals(raw.shape[2], [key.child("target") for key in keys])
         chosen = uniform[None] < share[:, None, None]
         return np.where(chosen[..., None], fresh[None], raw)
+
+    def _resample(self, raw: np.ndarray, share: np.ndarray, part: Histogram, keys: Sequence[Key]) -> np.ndarray:
+        """The published code's corrector; every seed has one stream of candidates, which its arms share."""
+        arms, seeds, k, d = raw.shape
+        centre, rngs = self.target.moments[0], [key.rng() for key in keys]
+
+        def draw(block: int) -> tuple[np.ndarray, np.ndarray]:
+            drawn = [(rng.standard_normal((BLOCK, d)), rng.random(BLOCK)) for rng in rngs]
+            return np.stack([normals for normals, _ in drawn]), np.stack([uniforms for _, uniforms in drawn])
+
+        rows, found = rejection_histogram(
+            (raw + centre).reshape(arms * seeds, k, d),
+            np.repeat(share, seeds),
+            draw,
+            streams=np.tile(np.arange(seeds), arms),
+            bins=part.bins,
+            truncate=part.truncate,
+        )
+        if (found < k).any():
+            raise PartError(
+                f"corrector 'histogram' found no replacement for {k - int(found.min())} of {k} rows, which the loop "
+                "would drop; backend 'vectorised' needs as many rows in every arm: use backend 'local'"
+            )
+        return rows.reshape(raw.shape) - centre
 
     def _normals(self, n: int, keys: Sequence[Key]) -> np.ndarray:
         """n draws of the target less its mean from each key's stream, (S, n, d)."""

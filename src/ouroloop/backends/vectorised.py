@@ -94,8 +94,12 @@ def _shared(spec: Mapping[str, Any]) -> str:
         if got not in choices:
             known = ", ".join(map(str, choices))
             raise SpecError(f"{field}: backend 'vectorised' runs {known}; got {got!r} (backend 'local' runs any)")
-    released = spec["corrector"]["kind"] == "histogram"
-    return repr([spec[field] for field in ("data", "generator", "regime", "generations", "shard_rows")] + [released])
+    corrector, released = dict(spec["corrector"]), spec["corrector"]["kind"] == "histogram"
+    if released and spec["data"]["dim"] != 2:
+        raise SpecError(f"data.dim: corrector 'histogram' is for points in the plane, got {spec['data']['dim']}")
+    del corrector["correction_strength"]
+    fields = ("data", "generator", "regime", "generations", "shard_rows")
+    return repr([corrector if released else None, *(spec[field] for field in fields)])
 
 
 def _grid(specs: Sequence[Mapping[str, Any]]) -> Grid:
@@ -107,7 +111,7 @@ def _grid(specs: Sequence[Mapping[str, Any]]) -> Grid:
         kind=spec["regime"]["kind"],
         regime=options.build("regimes", spec["regime"]),
         strengths=np.array(strengths, np.float64),
-        released=spec["corrector"]["kind"] == "histogram",
+        histogram=options.build("correctors", spec["corrector"]) if spec["corrector"]["kind"] == "histogram" else None,
         shard_rows=spec["shard_rows"],
     )
 
