@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -294,6 +295,54 @@ class TestFiles:
         x = store.synthetic(1).parts[0].x
         assert not x.flags.owndata
         assert not x.flags.writeable
+
+
+class TestSummary:
+    """Runs whose generations are not kept."""
+
+    def table(self, n: int = 3) -> pa.Table:
+        nothing = np.full(n, np.nan)
+        columns = {"metric": ["w2"] * n, "arm": ["none"] * n, "seed": np.zeros(n, int), "generation": np.arange(n)}
+        columns |= dict.fromkeys(("low", "high", "floor", "forecast"), nothing)
+        return pa.table({**columns, "value": np.arange(n) / 2, "n": np.zeros(n, int)})
+
+    def test_the_metrics_come_back(self, tmp_path: Path) -> None:
+        make(tmp_path / "run").write_summary(self.table())
+        store = RunStore.open(tmp_path / "run")
+        assert [row["value"] for row in store.metric_rows()] == [0.0, 0.5, 1.0]
+        assert store.metrics().schema.names == pq.read_schema(store.path / "metrics.parquet").names
+        assert store.generations() == []
+        assert store.verify() == []
+        store.write_summary(self.table(5))
+        assert len(make(tmp_path / "run", exist_ok=True).metric_rows()) == 5
+        assert store.verify() == []
+
+    def test_they_are_checked(self, tmp_path: Path) -> None:
+        store = make(tmp_path / "run")
+        store.write_summary(self.table())
+        pq.write_table(self.table(4), store.path / "metrics.parquet")
+        assert [problem.file for problem in RunStore.open(store.path).verify()] == ["metrics.parquet"]
+
+    def test_a_summary_cannot_be_continued(self, tmp_path: Path) -> None:
+        store = make(tmp_path / "run")
+        store.write_summary(self.table())
+        for each in (store, RunStore.open(store.path)):
+            with pytest.raises(StoreError, match="cannot be continued"):
+                each.begin(0)
+
+    def test_a_run_with_generations_takes_none(self, tmp_path: Path) -> None:
+        store = filled(tmp_path / "run", 1)
+        with pytest.raises(StoreError, match="has generations"):
+            store.write_summary(self.table())
+        assert store.verify() == []
+
+    def test_other_columns_are_refused(self, tmp_path: Path) -> None:
+        store = make(tmp_path / "run")
+        with pytest.raises(StoreError, match="expected arm, seed, generation"):
+            store.write_summary(self.table().drop_columns(["low"]))
+        with pytest.raises(StoreError, match="metrics:"):
+            store.write_summary(self.table().set_column(0, "metric", pa.array(["a", None, "b"])))
+        assert not (store.path / "metrics.parquet").exists()
 
 
 class TestOrder:

@@ -16,7 +16,15 @@ from ouroloop.errors import StoreError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["MetricsTable", "check_rows", "metrics_schema", "stored_generations"]
+__all__ = [
+    "MetricsTable",
+    "as_metrics",
+    "check_rows",
+    "encode_table",
+    "metrics_schema",
+    "read_table",
+    "stored_generations",
+]
 
 _VALUES = ("value", "low", "high", "floor", "forecast")
 _FIELDS = {"arm", "seed", "generation", "metric", *_VALUES, "n"}
@@ -128,16 +136,55 @@ class MetricsTable:
 
     def write(self, path: Path) -> None:
         """Replace the file by all rows, unless it holds them already."""
-        import pyarrow.parquet as pq
+        if self.written != self.generations or not path.exists():
+            table = self.table().replace_schema_metadata({_GENERATIONS: str(self.generations)})
+            write_bytes(path, encode_table(table), durable=False)
+            self.written = self.generations
 
-        if self.written == self.generations and path.exists():
-            return
-        table = self.table().replace_schema_metadata({_GENERATIONS: str(self.generations)})
-        buffer = io.BytesIO()
-        texts: Any = ["arm", "metric"]  # the stubs know only a bool
-        pq.write_table(table, buffer, compression="zstd", use_dictionary=texts)
-        write_bytes(path, buffer.getvalue(), durable=False)
-        self.written = self.generations
+
+def as_metrics(table: pa.Table) -> pa.Table:
+    """A table with the columns of `metrics_schema`, in their order and types.
+
+    Raises:
+        StoreError: columns are missing, too many, of other types or with missing values.
+    """
+    import pyarrow as pa
+
+    schema = metrics_schema()
+    if set(table.column_names) != set(schema.names):
+        raise StoreError(f"metrics: columns {', '.join(table.column_names)}; expected {', '.join(schema.names)}")
+    try:
+        cast = table.select(schema.names).replace_schema_metadata(None).cast(schema).combine_chunks()
+        cast.validate(full=True)
+    except (pa.ArrowException, ValueError) as error:
+        raise StoreError(f"metrics: {error}") from error
+    return cast
+
+
+def encode_table(table: pa.Table) -> bytes:
+    """The bytes of a metrics.parquet."""
+    import pyarrow.parquet as pq
+
+    texts: Any = ["arm", "metric"]  # the stubs know only a bool
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", use_dictionary=texts)
+    return buffer.getvalue()
+
+
+def read_table(path: Path) -> pa.Table:
+    """The content of a metrics.parquet.
+
+    Raises:
+        StoreError: it is missing, damaged, or has other columns.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{path}: unreadable ({error})") from error
+    return as_metrics(table)
 
 
 def stored_generations(path: Path) -> int:

@@ -22,6 +22,7 @@ __all__ = [
     "read_run",
     "read_spec",
     "verify_run_files",
+    "write_listed",
     "write_run_files",
     "write_spec",
 ]
@@ -115,21 +116,25 @@ def encode_spec(spec: Mapping[str, Any]) -> bytes:
 
 
 def write_spec(directory: Path, spec: Mapping[str, Any]) -> None:
-    """Replace spec.yaml. run.json knows the old and the new one, so that a crash in between does no harm.
+    """Replace spec.yaml.
 
     Raises:
         StoreError: the present spec.yaml is not the one that was stored.
     """
-    data, run = encode_spec(spec), read_run(directory)
-    digest = hashlib.sha256(data).hexdigest()
-    known, present = run["files"][SPEC], digest_of(directory / SPEC)
-    if present not in known:
+    if digest_of(directory / SPEC) not in read_run(directory)["files"][SPEC]:
         raise StoreError(f"{directory / SPEC}: changed by hand; put the stored one back, or fork the run")
-    if known[-1] != digest:
-        run["files"][SPEC] = [present, digest]
+    write_listed(directory, SPEC, encode_spec(spec))
+
+
+def write_listed(directory: Path, name: str, data: bytes) -> None:
+    """Replace a file whose digest run.json lists; it lists the old one too, so that a crash in between is no damage."""
+    run, digest = read_run(directory), hashlib.sha256(data).hexdigest()
+    present = digest_of(directory / name) if (directory / name).exists() else digest
+    if run["files"].get(name, [""])[-1] != digest:
+        run["files"][name] = list(dict.fromkeys([present, digest]))
         write_bytes(directory / RUN, encode_json(run, RUN, indent=1))
-    if present != digest:
-        write_bytes(directory / SPEC, data)
+    if present != digest or not (directory / name).exists():
+        write_bytes(directory / name, data)
 
 
 def read_spec(directory: Path) -> dict[str, Any]:
@@ -172,18 +177,21 @@ def read_run(directory: Path) -> dict[str, Any]:
     for name, kind in kinds.items():
         if not isinstance(run.get(name), kind):
             raise StoreError(f"{path}: '{name}' should be a {kind.__name__}, got {run.get(name)!r}")
-    if not all(isinstance(run["files"].get(name), list) and run["files"][name] for name in TOP):
+    files = run["files"]
+    if not all(isinstance(digests, list) and digests for digests in files.values()) or not set(TOP) <= set(files):
         raise StoreError(f"{path}: the digests of {', '.join(TOP)} are incomplete")
+    if any("/" in name or "\\" in name for name in files):
+        raise StoreError(f"{path}: lists files outside the run directory")
     return run
 
 
 def verify_run_files(directory: Path, run: Mapping[str, Any]) -> list[Problem]:
     """What is wrong with the files at the top."""
     problems = []
-    for name in TOP:
+    for name, digests in run["files"].items():
         path = directory / name
         if not path.is_file():
             problems.append(Problem(name, "missing"))
-        elif digest_of(path) not in run["files"][name]:
+        elif digest_of(path) not in digests:
             problems.append(Problem(name, f"changed: its SHA-256 is not the one in {RUN}"))
     return problems

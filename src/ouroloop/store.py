@@ -39,7 +39,7 @@ from ouroloop.manifest import Problem
 from ouroloop.memory_store import MemoryStore
 from ouroloop.names import safe_name
 from ouroloop.pool import Pool
-from ouroloop.rollup import MetricsTable, check_rows, stored_generations
+from ouroloop.rollup import MetricsTable, as_metrics, check_rows, encode_table, read_table, stored_generations
 from ouroloop.verification import verify_metrics, verify_run
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class RunStore:
         self.path = path
         self.arm: str = run["arm"]
         self.seed: int = run["seed"]
+        self._summary = METRICS in run["files"]  # metrics.parquet was given, not gathered from generations
         self.forked_from: dict[str, Any] | None = run.get("forked_from")
         self.spec: dict[str, Any] = run_files.read_spec(path)
         self.fingerprint: dict[str, Any] = read_json(path / "fingerprint.json")
@@ -250,6 +251,8 @@ class RunStore:
         Raises:
             StoreError: it is not the next one, or another process is writing.
         """
+        if self._summary:
+            raise StoreError(f"{self.path}: holds a summary of a run without its generations; it cannot be continued")
         self._acquire()
         try:
             there = self._folders()
@@ -349,8 +352,26 @@ class RunStore:
 
     def metrics(self) -> pa.Table:
         """All metrics of all committed generations: the content of metrics.parquet, or newer."""
+        if self._summary:
+            return read_table(self.path / METRICS)
         self._sync_metrics()
         return self._metrics.table()
+
+    def write_summary(self, metrics: pa.Table) -> None:
+        """Give the metrics of a run whose generations are not kept, all at once; it cannot be continued.
+
+        Args:
+            metrics: the columns of metrics.parquet.
+
+        Raises:
+            StoreError: other columns or types, or the run has generations.
+        """
+        table = as_metrics(metrics)
+        with self.lock():
+            if self._folders():
+                raise StoreError(f"{self.path}: has generations, from which its metrics are gathered")
+            run_files.write_listed(self.path, METRICS, encode_table(table))
+        self._summary = True
 
     def metric_rows(self) -> list[dict[str, Any]]:
         """`metrics` as one dictionary a row."""
@@ -428,7 +449,9 @@ class RunStore:
             generations: only the files of these; every manifest is read in any case. None: all.
         """
         problems = verify_run(self.path, None if generations is None else set(generations))
-        return problems or verify_metrics(self.path / METRICS, self.metrics())
+        if problems or self._summary:
+            return problems
+        return verify_metrics(self.path / METRICS, self.metrics())
 
     def check(self, generations: Iterable[int] | None = None) -> None:
         """Raise StoreError listing what `verify` finds."""

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ouroloop.directories import committed_folders, folder_name
+from ouroloop.errors import StoreError
 from ouroloop.manifest import Problem, verify_generation
-from ouroloop.rollup import stored_generations
+from ouroloop.rollup import read_table, stored_generations
 from ouroloop.run_files import read_run, verify_run_files
 
 if TYPE_CHECKING:
@@ -50,15 +51,12 @@ def verify_metrics(path: Path, metrics: pa.Table) -> list[Problem]:
     Args:
         metrics: all rows, as the generations have them; the file may be some generations behind, or absent.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     if not path.exists():
         return []  # the next writer makes it
     try:
-        stored = pq.read_table(path, use_threads=False).replace_schema_metadata(None).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        return [Problem(path.name, f"unreadable ({error}); delete it, it is made again from the generations")]
+        stored = read_table(path).to_pylist()
+    except StoreError:
+        return [Problem(path.name, "unreadable; delete it, it is made again from the generations")]
     n = stored_generations(path)
     expected = [row for row in metrics.to_pylist() if row["generation"] < n]
     if repr(stored) == repr(expected):  # repr: NaN equals itself
