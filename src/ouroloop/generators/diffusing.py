@@ -13,21 +13,20 @@ from ouroloop.generators.diffusion_process.cfg import ClassifierFree
 from ouroloop.generators.diffusion_process.denoiser import Denoiser, Objective, make_denoiser
 from ouroloop.generators.diffusion_process.samplers import SAMPLERS, Solver
 from ouroloop.generators.diffusion_process.schedule import noise_levels
+from ouroloop.generators.standardised import StandardisedGenerator
 from ouroloop.generators.summary import Summary
-from ouroloop.generators.torch_generator import TorchGenerator
 from ouroloop.generators.training import Batch
 
 __all__ = ["Diffusing"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Diffusing(TorchGenerator):
-    """A torch generator whose network is a denoiser. Members say what the network is and how data are scaled."""
+class Diffusing(StandardisedGenerator):
+    """A torch generator whose network is a denoiser. Members say what the network is."""
 
     objective: Annotated[
         Objective, Field(description="diffusion (EDM preconditioning) or flow_matching (straight paths)")
     ] = "diffusion"
-    use_labels: Annotated[bool, Field(description="learn one distribution a class, where rows have labels")] = True
     condition_dropout: Annotated[
         float, Field(ge=0, lt=1, description="share of training rows without their label; guidance needs some")
     ] = 0.1
@@ -48,28 +47,18 @@ class Diffusing(TorchGenerator):
         """The network inside the denoiser, F(x, noise, label)."""
         raise NotImplementedError
 
-    def scaling(self, summary: Summary) -> tuple[Tensor, Tensor]:
-        """Centre and scale that bring rows to unit variance; both broadcast against a batch of rows."""
-        raise NotImplementedError
-
-    @property
-    def conditional(self) -> bool:
-        """Whether rows are drawn for class labels."""
-        return self.use_labels and self._trained is not None and self._trained.summary.classes is not None
-
     def network(self, data: Summary) -> nn.Module:
         """The denoiser."""
         return make_denoiser(self.objective, self.backbone(data))
 
     def loss(self, batch: Batch) -> Tensor:
         """The denoiser's loss; some labels are replaced by the number that stands for "no label"."""
-        centre, scale = self._scaling(batch["x"])
         label = None
         if self.conditional:
             label = batch["label"]
             dropped = torch.rand(len(label), device=label.device) < self.condition_dropout
-            label = torch.where(dropped, self.trained.summary.n_classes, label)
-        return self.module.loss((batch["x"] - centre) / scale, label)
+            label = torch.where(dropped, self.n_classes(self.trained.summary), label)
+        return self.module.loss(self.standardise(batch["x"]), label)
 
     def draw(self, n: int, label: Tensor | None = None) -> Tensor:
         """n rows by the sampler."""
@@ -79,9 +68,4 @@ class Diffusing(TorchGenerator):
         levels = noise_levels(self.sampling_steps, low=self.noise_low, high=self.noise_high, curve=self.grid_curve)
         noise = torch.randn(n, *self.trained.summary.shape) * levels[0]
         y = SAMPLERS[self.solver](lambda y, rho: denoiser.at(y, rho, label), noise, levels)
-        centre, scale = self._scaling(y)
-        return y * scale + centre
-
-    def _scaling(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        centre, scale = self.scaling(self.trained.summary)
-        return centre.to(like), scale.to(like)
+        return self.restore(y)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
-import numpy as np
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -23,10 +21,13 @@ class ImageDiffusion(Diffusing):
     """A diffusion model with a small U-Net, for rows of shape (height, width) or (channels, height, width).
 
     Samples come in the data's own range (0..1, 0..16 or 0..255) as floating numbers, and are cut off at the least and
-    greatest value of the first training rows. Centre and scale are one number each, taken from those rows too
-    and kept through fine-tuning.
+    greatest value of the first training rows.
     """
 
+    scale_by: Annotated[
+        Literal["feature", "data"],
+        Field(description="centre and scale: one pair for every pixel, or one pair for the whole image"),
+    ] = "data"
     patch: Annotated[
         int,
         Field(ge=0, description="side of the squares of pixels gathered at the input; 0: 4 from 16 pixels on, else 2"),
@@ -58,15 +59,9 @@ class ImageDiffusion(Diffusing):
             patch=self.patch or (4 if min(data.shape[-2:]) >= 16 else 2),
             widths=self.widths,
             blocks=self.blocks,
-            n_classes=data.n_classes if self.use_labels else 0,
+            n_classes=self.n_classes(data),
             dropout=self.dropout,
         )
-
-    def scaling(self, summary: Summary) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of all values, one number each."""
-        centre = summary.mean.mean()
-        scale = np.sqrt(np.mean(summary.std**2 + (summary.mean - centre) ** 2))
-        return torch.tensor(centre), torch.tensor(scale if scale > 0 else 1.0)
 
     def draw(self, n: int, label: Tensor | None = None) -> Tensor:
         """n images by the sampler."""
