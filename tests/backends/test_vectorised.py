@@ -49,7 +49,7 @@ def test_scscs_loop_is_the_generic_loop():
 
 
 def test_the_published_corrector_is_the_generic_loops():
-    agrees_with_the_loop([spec("histogram", g) for g in (0.0, 0.3, 5.0)])
+    agrees_with_the_loop([spec("histogram", g) for g in (0.0, 0.3, 5.0)], seeds=(0, 7))
 
 
 @pytest.mark.parametrize(
@@ -147,11 +147,11 @@ def test_a_collapsing_loop_keeps_its_relative_accuracy():
 
 
 def test_released_mode_ends_where_the_published_code_does():
-    """scsc.md 4.2, generation 500 excepted: the mean over generations 51-100 without correction lies near .45-.65."""
+    """Runs of the published algorithm at strength 0 end between .51 and .63; at generation 100 they are near .5."""
     run = run_grid([spec("histogram", 0.0, generations=100).resolved()], range(8))[0]
     target = {"real_mean": np.zeros(2), "real_covariance": np.eye(2)}
     distance = gaussian_w2(**target, generated_mean=run.mean, generated_covariance=run.covariance)
-    assert 0.4 < distance[:, 51:].mean() < 0.7
+    assert 0.42 < distance[:, 51:].mean() < 0.6
 
 
 def test_the_listener_hears_of_every_arm():
