@@ -222,6 +222,7 @@ def main(kills: int, seed: int, quiet: bool = False) -> dict[str, Any]:
         root = Path(folder)
         points = crash_points(root)
         expected = tree(root / "counted")
+        check(root / "counted", "no kill")
         started = time.perf_counter()
         assert ended(fork(scenario, root / "timed")) == 0
         duration = time.perf_counter() - started
@@ -267,7 +268,6 @@ def finish(place: Path, expected: dict[str, str], what: str) -> None:
     """Resume without a kill and compare every file; forget the directory if all is well."""
     check(place, what)
     assert ended(fork(scenario, place)) == 0, f"{what}: cannot be resumed"
-    check(place, what)
     got = tree(place)
     differing = [name for name in sorted({*got, *expected}) if got.get(name) != expected.get(name)]
     assert not differing, f"{what}: differs in {differing}"
