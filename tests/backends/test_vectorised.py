@@ -49,7 +49,7 @@ def test_scscs_loop_is_the_generic_loop():
 
 
 def test_the_published_corrector_is_the_generic_loops():
-    agrees_with_the_loop([spec("histogram", g) for g in (0.0, 0.3, 5.0)], seeds=(0, 7))
+    agrees_with_the_loop([spec("histogram", g) for g in (0.0, 0.3, 5.0)])
 
 
 @pytest.mark.parametrize(
