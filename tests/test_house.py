@@ -169,6 +169,13 @@ def test_links_between_pages_lead_somewhere(page):
             assert anchor in {slug(h) for h in headings}, f"{target}: no such heading"
 
 
+def test_every_benchmark_is_in_the_index():
+    index = (ROOT / "benchmarks" / "README.md").read_text()
+    for script in sorted((ROOT / "benchmarks").glob("*.py")):
+        assert f"[{script.name}]({script.name})" in index
+        assert ast.get_docstring(tree(script)), f"{script.name} does not say what it measures"
+
+
 def requirements() -> list[str]:
     extras = PROJECT["optional-dependencies"]
     lines = [*PROJECT["dependencies"], *(line for extra in extras.values() for line in extra)]
