@@ -25,7 +25,7 @@ def by_annotation(table: Samples) -> Samples:
     [
         (lambda x: x * 2, ROWS.x * 2),
         (lambda samples: samples.replace(x=samples.x + 1), ROWS.x + 1),
-        (by_annotation, ROWS.x + [[0], [1], [1]]),
+        (by_annotation, ROWS.x + np.array([[0], [1], [1]])),
         (lambda x, label: x * label[:, None], ROWS.x * [[0], [1], [1]]),
         (lambda x, rng: x + rng.random(x.shape), ROWS.x + KEY.child("function").rng().random((3, 2))),
         (lambda x, *, key: x + key.rng().random(), ROWS.x + KEY.child("function").rng().random()),
@@ -82,7 +82,7 @@ def test_the_message_names_the_function():
     def my_repair(x):
         raise KeyError("joint")
 
-    with pytest.raises(PartError, match="my_repair.*KeyError"):
+    with pytest.raises(PartError, match=r"my_repair.*KeyError"):
         correct(my_repair)
 
 
