@@ -226,7 +226,7 @@ published code's histogram resampler.
     if page.is_file():
         marked = re.compile(r"(<!-- table -->\n).*?(<!-- /table -->)", re.DOTALL)
         old = page.read_text(encoding="utf-8")
-        page.write_text(marked.sub(lambda m: f"{m[1]}{table}\n{m[2]}", old), encoding="utf-8")
+        page.write_text(marked.sub(lambda m: f"{m[1]}\n{table}\n\n{m[2]}", old), encoding="utf-8")
 
 
 def main() -> None:
