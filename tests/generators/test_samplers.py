@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -58,7 +59,7 @@ def solve(solver: str, steps: int, schedule: Any = None) -> float:
 @pytest.mark.parametrize("schedule", [Exploding(), Straight()], ids=["exploding", "straight"])
 def test_order_of_convergence(solver: str, order: int, schedule: Any) -> None:
     errors = [solve(solver, steps, schedule) for steps in (64, 128, 256)]
-    measured = [math.log2(a / b) for a, b in zip(errors, errors[1:], strict=False)]
+    measured = [math.log2(a / b) for a, b in itertools.pairwise(errors)]
     assert measured == pytest.approx([order] * 2, abs=0.15)
 
 
@@ -102,7 +103,7 @@ def test_noise_levels_fall_from_high_to_low_to_zero(steps: int, low: float, high
     assert levels[0] == pytest.approx(high)
     assert levels[-2] == pytest.approx(low)
     assert levels[-1] == 0
-    assert all(a > b for a, b in zip(levels, levels[1:], strict=False))
+    assert all(a > b for a, b in itertools.pairwise(levels))
 
 
 class TestGuidance:
@@ -154,7 +155,8 @@ def test_perfect_networks_have_no_loss_and_denoise_exactly() -> None:
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        for denoiser in (Preconditioned(_Oracle(edm)), Velocity(_Oracle(straight))):
+        for kind, target in ((Preconditioned, edm), (Velocity, straight)):
+            denoiser = kind(_Oracle(target), mean=-0.3, spread=1.0)
             assert float(denoiser.loss(clean, None)) < 1e-8
             estimate = denoiser.at(clean[:5] + 0.7 * torch.randn(5, 4), 0.7)
             torch.testing.assert_close(estimate, clean[:5], atol=1e-5, rtol=0)

@@ -27,6 +27,10 @@ class Diffusing(StandardisedGenerator):
     objective: Annotated[
         Objective, Field(description="diffusion (EDM preconditioning) or flow_matching (straight paths)")
     ] = "diffusion"
+    noise_mean: Annotated[
+        float, Field(description="training: mean of the logarithm of the noise-to-signal ratio, for data of scale 1")
+    ] = -0.5
+    noise_spread: Annotated[float, Field(gt=0, description="training: standard deviation of that logarithm")] = 1.2
     condition_dropout: Annotated[
         float, Field(ge=0, lt=1, description="share of training rows without their label; guidance needs some")
     ] = 0.1
@@ -49,7 +53,7 @@ class Diffusing(StandardisedGenerator):
 
     def network(self, data: Summary) -> nn.Module:
         """The denoiser."""
-        return make_denoiser(self.objective, self.backbone(data))
+        return make_denoiser(self.objective, self.backbone(data), mean=self.noise_mean, spread=self.noise_spread)
 
     def loss(self, batch: Batch) -> Tensor:
         """The denoiser's loss; some labels are replaced by the number that stands for "no label"."""

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ouroloop.errors import DataError, PartError
 from ouroloop.generators.summary import Summary
@@ -98,7 +99,7 @@ def learning_rate_at(step: int, *, steps: int, peak: float, decay: Decay, warm_u
 @torch.no_grad()
 def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
     r"""Move the averaged weights: \bar\theta <- decay \bar\theta + (1 - decay) \theta; copy the buffers."""
-    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1.0 - decay)
+    get_ema_multi_avg_fn(decay)(list(average.parameters()), list(network.parameters()), 0)
     for mine, theirs in zip(average.buffers(), network.buffers(), strict=True):
         mine.copy_(theirs)
 

@@ -48,12 +48,12 @@ class Preconditioned(Denoiser):
 
     Args:
         network: F.
-        mean, spread: m and s. EDM's -1.2 and 1.2 are for images with standard deviation 0.5; we scale to 1.
+        mean, spread: m and s. EDM's m = -1.2 for images of standard deviation 0.5 is -0.5 at standard deviation 1.
 
     Source: Karras et al., arXiv 2206.00364, table 1 (column "Ours") and sec. 5, with sigma_data = 1.
     """
 
-    def __init__(self, network: nn.Module, *, mean: float = -0.5, spread: float = 1.2) -> None:
+    def __init__(self, network: nn.Module, *, mean: float, spread: float) -> None:
         super().__init__()
         self.network, self.mean, self.spread = network, mean, spread
         self.schedule = Exploding()
@@ -78,13 +78,18 @@ class Velocity(Denoiser):
 
     .. math:: D(x_t) = x_t - t \, v(x_t, t), \qquad x_t = (1 - t) X + t \epsilon
 
-    Source: Lipman et al., arXiv 2210.02747, eq. 22-23. Times are drawn from a logit-normal law as in Esser et al.,
-    arXiv 2403.03206, sec. 3.1.
+    Trained on :math:`\ln \rho_t = \mathrm{logit}\, t \sim \mathcal{N}(m, s^2)`.
+
+    Args:
+        network: v.
+        mean, spread: m and s.
+
+    Source: Lipman et al., arXiv 2210.02747, eq. 22-23; Esser et al., arXiv 2403.03206, sec. 3.1 (logit-normal times).
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, *, mean: float, spread: float) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.mean, self.spread = network, mean, spread
         self.schedule = Straight()
 
     def forward(self, x_t: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
@@ -93,15 +98,18 @@ class Velocity(Denoiser):
 
     def loss(self, x: Tensor, label: Tensor | None) -> Tensor:
         """Mean squared error of the velocity over one draw of time and noise a row, a scalar."""
-        logit = torch.randn(len(x), device=x.device)
+        logit = self.mean + self.spread * torch.randn(len(x), device=x.device)
         noise, t = torch.randn_like(x), _like(torch.sigmoid(logit), x)
         output = self.network((1 - t) * x + t * noise, logit, label)
         return (output - (noise - x)).square().mean()
 
 
-def make_denoiser(objective: Objective, network: nn.Module) -> Preconditioned | Velocity:
-    """The denoiser that trains `network` for an objective."""
-    return Preconditioned(network) if objective == "diffusion" else Velocity(network)
+def make_denoiser(
+    objective: Objective, network: nn.Module, *, mean: float = -0.5, spread: float = 1.2
+) -> Preconditioned | Velocity:
+    """The denoiser that trains `network` for an objective, on noise levels with ln rho ~ N(mean, spread^2)."""
+    kind = {"diffusion": Preconditioned, "flow_matching": Velocity}[objective]
+    return kind(network, mean=mean, spread=spread)
 
 
 def _like(values: Tensor, x: Tensor) -> Tensor:
