@@ -215,7 +215,7 @@ def test_hostile_manifests(run: RunStore, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["run.json", "fingerprint.json", "environment.json", "spec.yaml"])
-@pytest.mark.parametrize("text", ["", "{", "\xff", "[" * 5_000])
+@pytest.mark.parametrize("text", ["", "{", "\xff", "[" * 1_500, "[]", "3"])
 def test_hostile_files_at_the_top(run: RunStore, name: str, text: str) -> None:
     (run.path / name).write_bytes(text.encode("latin-1"))
     with pytest.raises(StoreError, match=name):

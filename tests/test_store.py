@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ouroloop import atomic, run_files
 from ouroloop.errors import DataError, StoreError
 from ouroloop.ipc import open_arrow
 from ouroloop.samples import Samples, synthetic_ids
@@ -289,6 +290,33 @@ class TestFiles:
         assert [e["event"] for e in store.events()] == ["one"]
         store.append_event("two")
         assert [e["event"] for e in store.events()] == ["one", "two"]
+
+    def test_events_with_odd_characters(self, tmp_path: Path) -> None:
+        store = make(tmp_path / "run")
+        store.append_event("one", text="a\u2028b\x85c\x0bd\r\n€")
+        with open(store.path / "events.jsonl", "ab") as file:
+            file.write('{"text": "€'.encode()[:-1])  # torn inside a character
+        store.append_event("two")
+        assert [e.get("text") for e in store.events()] == ["a\u2028b\x85c\x0bd\r\n€", None]
+
+    def test_what_is_too_large_or_endless_to_be_read_is_not_written(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = make(tmp_path / "run")
+        endless: list[Any] = []
+        endless.append(endless)
+        for state in ({"a": endless}, {"a": "x" * 2000}):
+            monkeypatch.setattr(atomic, "JSON_LIMIT", 1000)
+            with pytest.raises(StoreError, match=r"state.*(nested too deeply|bytes of JSON, at most)"):
+                store.begin(0).commit(state=state, metrics=[])
+        with pytest.raises(StoreError, match="spec: nested too deeply"):
+            store.write_spec({"a": endless})
+        with pytest.raises(StoreError, match="fingerprint: nested too deeply"):
+            store.check_fingerprint({"a": endless})
+        monkeypatch.setattr(run_files, "_SPEC_LIMIT", 1000)
+        with pytest.raises(StoreError, match="bytes of YAML, at most"):
+            store.write_spec({"a": "x" * 2000})
+        assert store.verify() == []
 
     def test_synthetic_rows_are_mapped_not_copied(self, tmp_path: Path) -> None:
         store = filled(tmp_path / "run", 2)

@@ -27,6 +27,7 @@ __all__ = [
     "fsync_file",
     "plain",
     "read_json",
+    "read_mapping",
     "read_text",
     "remove",
     "same",
@@ -149,8 +150,15 @@ def plain(value: Any, where: str) -> Any:
         where: what the value is, for messages ("state"); nested names are added with dots.
 
     Raises:
-        StoreError: something that JSON cannot hold, with its place.
+        StoreError: something that JSON cannot hold, with its place; or nested without end.
     """
+    try:
+        return _plain(value, where)
+    except RecursionError as error:
+        raise StoreError(f"{where[:100]}: nested too deeply, or in itself") from error
+
+
+def _plain(value: Any, where: str) -> Any:
     if isinstance(value, str):
         return _encodable(value, where)
     if value is None or isinstance(value, (bool, int)):
@@ -166,12 +174,12 @@ def plain(value: Any, where: str) -> Any:
             if not isinstance(name, str):
                 raise StoreError(f"{where}: the key {name!r} is a {type(name).__name__}; JSON keys are strings")
         return {
-            _encodable(name, where): item if type(item) in _NUMBERS else plain(item, f"{where}.{name}")
+            _encodable(name, where): item if type(item) in _NUMBERS else _plain(item, f"{where}.{name}")
             for name, item in value.items()
         }
     if isinstance(value, (list, tuple)):
         return [
-            item if type(item) in _NUMBERS else plain(item, f"{where}[{index}]") for index, item in enumerate(value)
+            item if type(item) in _NUMBERS else _plain(item, f"{where}[{index}]") for index, item in enumerate(value)
         ]
     raise StoreError(
         f"{where}: a {type(value).__name__} cannot be stored as JSON; "
@@ -190,11 +198,15 @@ def _encodable(text: str, where: str) -> str:
 
 
 def encode_json(value: Any, where: str, *, indent: int | None = None) -> bytes:
-    """JSON text of a value, strict about types (see `plain`). NaN and infinity are written as such."""
-    try:
-        return json.dumps(plain(value, where), indent=indent, ensure_ascii=False).encode() + b"\n"
-    except RecursionError as error:
-        raise StoreError(f"{where}: nested too deeply, or in itself") from error
+    """JSON text of a value, strict about types (see `plain`). NaN and infinity are written as such.
+
+    Raises:
+        StoreError: something that JSON cannot hold, or more than `read_json` would read.
+    """
+    data = json.dumps(plain(value, where), indent=indent, ensure_ascii=False).encode() + b"\n"
+    if len(data) > JSON_LIMIT:
+        raise StoreError(f"{where}: {len(data)} bytes of JSON, at most {JSON_LIMIT}; put arrays into tables")
+    return data
 
 
 def write_json(path: Path, value: Any, *, by: Path | None = None) -> None:
@@ -233,6 +245,14 @@ def read_json(path: Path, limit: int = JSON_LIMIT) -> Any:
         return json.loads(read_text(path, limit))
     except (ValueError, RecursionError) as error:
         raise StoreError(f"{path}: not valid JSON ({error}); truncated or changed by hand?") from error
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; see `read_json`."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise StoreError(f"{path}: expected a JSON object, got {type(value).__name__}; changed by hand?")
+    return value
 
 
 def same(left: Any, right: Any) -> bool:

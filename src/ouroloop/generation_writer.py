@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -67,9 +68,12 @@ class GenerationWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        if not self._done:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
             self.abort()
+        except StoreError:
+            if kind is None:
+                raise
 
     def table(self, name: str = "synthetic") -> TableWriter:
         """A new Arrow file `<name>.arrow`, written batch by batch; its `close()` maps it."""
@@ -111,7 +115,8 @@ class GenerationWriter:
             digest = self._seal(contents)
             self._publish(self, digest, rows)
         except BaseException:
-            self.abort()
+            with contextlib.suppress(StoreError):  # the first error says more
+                self.abort()
             raise
         self._done = True
         self._release()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,7 +76,8 @@ class TableWriter:
         """Let go of the file without ending it."""
         self._waiting = []
         if self._sink is not None:
-            self._sink.close()
+            with contextlib.suppress(OSError):
+                self._sink.close()
 
     def _flush(self) -> None:
         import pyarrow as pa

@@ -13,6 +13,8 @@ from ouroloop.errors import StoreError
 
 __all__ = ["RunLock"]
 
+_PATIENCE_S = 0.5  # whoever opens a run may hold its lock for a moment, to write metrics.parquet
+
 
 class RunLock:
     """The lock of a run directory. Re-entrant within one object; any other holder is refused at once.
@@ -25,7 +27,7 @@ class RunLock:
         from filelock import FileLock
 
         self._directory = directory
-        self._file = FileLock(str(directory / ".lock"), timeout=0, thread_local=False)
+        self._file = FileLock(str(directory / ".lock"), thread_local=False)
         self._depth = 0
 
     @property
@@ -38,8 +40,11 @@ class RunLock:
         """How many times `acquire` was called more often than `release`."""
         return self._depth
 
-    def acquire(self) -> None:
+    def acquire(self, *, patience_s: float = _PATIENCE_S) -> None:
         """Take the lock, or one more hold on it.
+
+        Args:
+            patience_s: how long to try, seconds.
 
         Raises:
             StoreError: another process (or another object in this one) holds it; its process and host are named.
@@ -47,7 +52,7 @@ class RunLock:
         from filelock import Timeout
 
         try:
-            self._file.acquire()
+            self._file.acquire(timeout=patience_s, poll_interval=0.02)
         except Timeout as error:
             raise StoreError(
                 f"{self._directory}: another process is writing this run{self._holder()}; "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -13,7 +12,9 @@ import numpy as np
 
 from ouroloop.atomic import plain
 from ouroloop.errors import DataError, StoreError
+from ouroloop.events import new_event
 from ouroloop.pool import Pool
+from ouroloop.pruning import prunable
 from ouroloop.rollup import MetricsTable, check_rows
 from ouroloop.samples import Samples
 
@@ -193,8 +194,7 @@ class MemoryStore:
 
     def append_event(self, event: str, **fields: Any) -> None:
         """Keep an event."""
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-        self._events.append(plain({"time": now, "event": event, **fields}, f"event {event}"))
+        self._events.append(plain(new_event(event, **fields), f"event {event}"))
 
     def events(self) -> list[dict[str, Any]]:
         """All events, oldest first."""
@@ -212,10 +212,8 @@ class MemoryStore:
         self, *, keep_last: int | None = None, keep_every: int | None = None, keep_synthetic: bool = True
     ) -> None:
         """Let go of old generations' synthetic rows unless `keep_synthetic`; see `RunStore.prune`."""
-        if keep_synthetic or (keep_last is None and keep_every is None):
-            return
-        for t in self.generations()[1 : len(self._states) - max(1, keep_last or 1)]:
-            if not (keep_every and t % keep_every == 0):
+        if not keep_synthetic:
+            for t in prunable(len(self._states), keep_last=keep_last, keep_every=keep_every):
                 self._tables[t].pop("synthetic", None)
 
     def _entry(self, entries: list[Any], t: int) -> Any:

@@ -112,7 +112,10 @@ def encode_spec(spec: Mapping[str, Any]) -> bytes:
             return True
 
     text = yaml.dump(plain(spec, "spec"), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)
-    return text.encode()
+    data = text.encode()
+    if len(data) > _SPEC_LIMIT:
+        raise StoreError(f"spec: {len(data)} bytes of YAML, at most {_SPEC_LIMIT}; put data into files")
+    return data
 
 
 def write_spec(directory: Path, spec: Mapping[str, Any]) -> None:

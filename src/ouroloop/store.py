@@ -8,8 +8,6 @@ ever unpickled, and what is read back is compared with the manifest first.
 from __future__ import annotations
 
 import contextlib
-import datetime
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,20 +16,18 @@ from typing import TYPE_CHECKING, Any, Self
 from ouroloop import manifest as manifests
 from ouroloop import run_files
 from ouroloop.atomic import (
-    append_line,
     clear_temporary,
     crash_point,
-    encode_json,
     fsync_directory,
     read_json,
-    read_text,
-    remove,
+    read_mapping,
     storing,
     temporary_name,
     write_json,
 )
 from ouroloop.directories import committed_folders, find_runs, folder_name, link_tree, new_directory
 from ouroloop.errors import StoreError
+from ouroloop.events import append_event, read_events
 from ouroloop.generation_writer import GenerationWriter
 from ouroloop.ipc import open_arrow
 from ouroloop.locking import RunLock
@@ -39,6 +35,7 @@ from ouroloop.manifest import Problem
 from ouroloop.memory_store import MemoryStore
 from ouroloop.names import safe_name
 from ouroloop.pool import Pool
+from ouroloop.pruning import prunable, prune_generation
 from ouroloop.rollup import MetricsTable, as_metrics, check_rows, encode_table, read_table, stored_generations
 from ouroloop.verification import verify_metrics, verify_run
 
@@ -68,8 +65,8 @@ class RunStore:
         self._summary = METRICS in run["files"]  # metrics.parquet was given, not gathered from generations
         self.forked_from: dict[str, Any] | None = run.get("forked_from")
         self.spec: dict[str, Any] = run_files.read_spec(path)
-        self.fingerprint: dict[str, Any] = read_json(path / "fingerprint.json")
-        self.environment: dict[str, Any] = read_json(path / "environment.json")
+        self.fingerprint: dict[str, Any] = read_mapping(path / "fingerprint.json")
+        self.environment: dict[str, Any] = read_mapping(path / "environment.json")
         self._anchor: str = run["anchor"]
         self._lock = RunLock(path)
         self._metrics = MetricsTable(self.arm, self.seed)
@@ -125,8 +122,9 @@ class RunStore:
         store = cls(path, run_files.read_run(path))
         committed = len(store.generations())
         if committed and stored_generations(path / METRICS) != committed:
-            with contextlib.suppress(StoreError), store.lock():  # another writer will do it, or the disk is read-only
-                pass
+            with contextlib.suppress(StoreError):  # another writer will do it, or the disk is read-only
+                store._acquire(patience_s=0)
+                store._release()
         return store
 
     def fork(
@@ -203,8 +201,8 @@ class RunStore:
             raise
         self._release()
 
-    def _acquire(self) -> None:
-        self._lock.acquire()
+    def _acquire(self, **patience: float) -> None:
+        self._lock.acquire(**patience)
         if self._lock.depth == 1:
             try:
                 clear_temporary(self.path)
@@ -295,7 +293,7 @@ class RunStore:
 
     def state(self, t: int) -> dict[str, Any]:
         """The state that was committed with a generation."""
-        return read_json(self._file(t, "state.json"))
+        return read_mapping(self._file(t, "state.json"))
 
     def synthetic(self, t: int) -> Pool:
         """The rows that entered the loop in a generation, mapped from disk.
@@ -384,19 +382,11 @@ class RunStore:
 
     def append_event(self, event: str, **fields: Any) -> None:
         """Add a line to events.jsonl: the time (UTC), the event's name and its fields."""
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-        line = encode_json({"time": now, "event": event, **fields}, f"event {event}")
-        append_line(self.path / EVENTS, line.rstrip(b"\n"))
+        append_event(self.path / EVENTS, event, **fields)
 
     def events(self) -> list[dict[str, Any]]:
         """All events, oldest first; lines that a crash tore are left out."""
-        path, events = self.path / EVENTS, []
-        for line in read_text(path, limit=1 << 30).splitlines() if path.exists() else []:
-            with contextlib.suppress(ValueError, RecursionError):
-                event = json.loads(line)
-                if isinstance(event, dict):
-                    events.append(event)
-        return events
+        return read_events(self.path / EVENTS)
 
     def write_forecasts(self, forecasts: Sequence[Mapping[str, Any]]) -> None:
         """Replace forecasts.json."""
@@ -421,26 +411,12 @@ class RunStore:
         if keep_last is None and keep_every is None:
             return
         with self.lock():
-            generations = self.generations()
-            first_kept = len(generations) - max(1, keep_last or 1)
-            for t in generations[1:first_kept]:
-                if (keep_every and t % keep_every == 0) or self._pruned.get(t) in (True, not keep_synthetic):
-                    continue
-                self._prune_generation(t, keep_synthetic)
-                self._pruned[t] = not keep_synthetic
-
-    def _prune_generation(self, t: int, keep_synthetic: bool) -> None:
-        folder, files = self.generation_dir(t), self._manifest(t)["files"]
-        bulky = set() if keep_synthetic else {"synthetic.arrow", "corrections.parquet"}
-        doomed = {name for name in files if name.startswith("model/") or name in bulky}
-        before = manifests.read_pruned(folder)
-        if doomed - before:  # said before it is done, so that a crash in between is no damage
-            write_json(folder / manifests.PRUNED, {"files": sorted(doomed | before)}, by=folder.parent)
-        for name in sorted(doomed):
-            remove(folder / name)
-            self._sound.discard(folder / name)
-        if not any(manifests.files_in(folder / "model")):
-            remove(folder / "model")
+            for t in prunable(len(self.generations()), keep_last=keep_last, keep_every=keep_every):
+                if self._pruned.get(t) not in (True, not keep_synthetic):
+                    folder = self.generation_dir(t)
+                    gone = prune_generation(folder, self._manifest(t)["files"], keep_synthetic=keep_synthetic)
+                    self._sound -= {folder / name for name in gone}
+                    self._pruned[t] = not keep_synthetic
 
     def verify(self, generations: Iterable[int] | None = None) -> list[Problem]:
         """Everything that is wrong with the run's files: missing, truncated, changed, swapped, stray.
