@@ -44,6 +44,7 @@ class LiveProgress:
         self._done: dict[str, int] = {}
         self._alarm: dict[str, int] = {}
         self._stage: dict[str, str] = {}
+        self._part: dict[str, float] = {}
         self._last: dict[str, int] = {}
         self._live = Live(console=self._console, refresh_per_second=4, get_renderable=self._render, transient=True)
 
@@ -64,11 +65,14 @@ class LiveProgress:
         self._last[event.cell] = event.last
         if event.alarm is not None:
             self._alarm[event.cell] = event.alarm
+        self._part.pop(event.cell, None)
         if event.stage:
             self._stage[event.cell] = f"{event.stage} {event.done}/{event.total}"
+            if event.stage == "fit":  # by far the longest stage of most loops
+                self._part[event.cell] = event.done / max(event.total, 1)
         else:
             self._stage.pop(event.cell, None)
-        self._bar.update(self._task, completed=self.done)
+        self._bar.update(self._task, completed=self.done + sum(self._part.values()))
         if not self._console.is_terminal and time.monotonic() - self._said > _LINE_EVERY_S:
             self._said = time.monotonic()
             self._console.print(self.line(), highlight=False)
@@ -79,9 +83,9 @@ class LiveProgress:
         return sum(self._done.values())
 
     def line(self) -> str:
-        """'12/99 generations, 31 s, about 225 s left'."""
-        spent = time.monotonic() - self._began
-        left = f", about {spent / self.done * (self._total - self.done):.0f} s left" if self.done else ""
+        """'12/99 generations, 31 s, about 225 s left'; a fit that is under way counts in part."""
+        spent, done = time.monotonic() - self._began, self.done + sum(self._part.values())
+        left = f", about {spent / done * (self._total - done):.0f} s left" if done else ""
         return f"{self.done}/{self._total} generations, {spent:.0f} s{left}"
 
     def _render(self) -> Group:
