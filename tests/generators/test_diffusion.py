@@ -38,6 +38,21 @@ class TestImages(GeneratorSuite):
         return Samples.of(x, label=np.arange(40) % 3)
 
 
+@pytest.mark.parametrize("by", ["feature", "data", "image"])
+def test_scales_bring_rows_to_unit_variance(by: str) -> None:
+    x = Key(0).rng().standard_normal((500, 3)) * [1.0, 10.0, 0.0] + [5.0, 0.0, -7.0]
+    options = {"steps": 1, "width": 4, "depth": 1, "scale_by": by}
+    model = Diffusion(**options).fit(Pool.of(Samples.of(x)), key=Key(0))
+    z = model.standardise(torch.tensor(x)).double()
+    np.testing.assert_allclose(model.restore(z), x, atol=1e-5)
+    centred = {"feature": [0, 0, 0], "data": [0, 0, 0], "image": (x.mean(axis=0) - x.mean()) / x.std()}[by]
+    np.testing.assert_allclose(z.mean(dim=0), centred, atol=1e-5)
+    if by == "feature":
+        np.testing.assert_allclose(z.std(dim=0, correction=0), [1, 1, 0], atol=1e-5)
+    else:
+        assert float((z - z.mean() * (by == "image")).square().mean()) == pytest.approx(1.0, abs=1e-5)
+
+
 @pytest.mark.parametrize("objective", ["diffusion", "flow_matching"])
 def test_learns_two_classes(objective: str) -> None:
     label = np.arange(2000) % 2

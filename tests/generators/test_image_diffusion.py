@@ -16,7 +16,7 @@ from ouroloop.testing import GeneratorSuite
 
 torch.set_num_threads(1)
 
-TINY: dict[str, Any] = {"widths": (4,), "blocks": (1,), "sampling_steps": 2, "batch_size": 8}
+TINY: dict[str, Any] = {"patch": 2, "widths": (4,), "blocks": (1,), "sampling_steps": 2, "batch_size": 8}
 
 
 def stripes(n: int, *, dtype: Any = np.float32, high: float = 1.0) -> Samples:
@@ -53,7 +53,14 @@ class TestBytes(GeneratorSuite):
 @pytest.fixture(scope="module")
 def fitted() -> ImageDiffusion:
     template = ImageDiffusion(
-        widths=(16,), blocks=(2,), steps=300, batch_size=32, learning_rate=4e-3, ema=0.98, guidance_strength=0.5
+        patch=2,
+        widths=(16,),
+        blocks=(2,),
+        steps=300,
+        batch_size=32,
+        learning_rate=4e-3,
+        ema=0.98,
+        guidance_strength=0.5,
     )
     return template.fit(Pool.of(stripes(512, dtype=np.uint8, high=200)), key=Key(0))
 
@@ -75,7 +82,7 @@ def test_every_place_is_drawn(fitted: ImageDiffusion) -> None:
 
 
 def test_without_clipping_values_leave_the_range(fitted: ImageDiffusion) -> None:
-    options = {"widths": (16,), "blocks": (2,), "steps": 1, "learning_rate": 1e-9}
+    options = {"patch": 2, "widths": (16,), "blocks": (2,), "steps": 1, "learning_rate": 1e-9}
     model = ImageDiffusion(clip=False, **options).fit(Pool.of(stripes(64)), key=Key(0), previous=fitted)
     assert model.sample(50, key=Key(0)).x.min() < 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ouroloop.errors import DataError
 from ouroloop.generators.diffusing import Diffusing
 from ouroloop.generators.diffusion_process.unet import UNet
+from ouroloop.generators.standardised import ScaleBy
 from ouroloop.generators.summary import Summary
 
 __all__ = ["ImageDiffusion"]
@@ -25,17 +26,20 @@ class ImageDiffusion(Diffusing):
     """
 
     scale_by: Annotated[
-        Literal["feature", "data"],
-        Field(description="centre and scale: one pair for every pixel, or one pair for the whole image"),
-    ] = "data"
+        ScaleBy,
+        Field(description="feature: a centre and scale each; data: a centre each, one scale; image: one of both"),
+    ] = "image"
     patch: Annotated[
         int,
-        Field(ge=0, description="side of the squares of pixels gathered at the input; 0: 4 from 16 pixels on, else 2"),
+        Field(ge=0, description="side of the squares of pixels gathered at the input; 0: 2 from 16 pixels on, else 1"),
     ] = 0
     widths: Annotated[
         tuple[int, ...], Field(min_length=1, description="channels at each resolution, the first after gathering")
-    ] = (32,)
-    blocks: Annotated[tuple[int, ...], Field(min_length=1, description="residual blocks at each resolution")] = (3,)
+    ] = (16, 32)
+    blocks: Annotated[
+        tuple[int, ...],
+        Field(min_length=1, description="residual blocks at each resolution, before and after the deeper ones"),
+    ] = (1, 2)
     dropout: Annotated[float, Field(ge=0, lt=1, description="share of channels dropped in training")] = 0.0
     clip: Annotated[bool, Field(description="cut samples off at the range of the first training rows")] = True
 
@@ -56,7 +60,7 @@ class ImageDiffusion(Diffusing):
             )
         return UNet(
             data.shape,
-            patch=self.patch or (4 if min(data.shape[-2:]) >= 16 else 2),
+            patch=self.patch or (2 if min(data.shape[-2:]) >= 16 else 1),
             widths=self.widths,
             blocks=self.blocks,
             n_classes=self.n_classes(data),

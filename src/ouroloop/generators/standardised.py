@@ -14,7 +14,9 @@ from torch import Tensor
 from ouroloop.generators.summary import Summary
 from ouroloop.generators.torch_generator import TorchGenerator
 
-__all__ = ["StandardisedGenerator"]
+__all__ = ["ScaleBy", "StandardisedGenerator"]
+
+ScaleBy = Literal["feature", "data", "image"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,8 +28,8 @@ class StandardisedGenerator(TorchGenerator):
     """
 
     scale_by: Annotated[
-        Literal["feature", "data"],
-        Field(description="centre and scale: one pair for every feature, or one pair for all values together"),
+        ScaleBy,
+        Field(description="feature: a centre and scale each; data: a centre each, one scale; image: one of both"),
     ] = "feature"
     use_labels: Annotated[bool, Field(description="learn one distribution a class, where rows have labels")] = True
 
@@ -62,8 +64,9 @@ class StandardisedGenerator(TorchGenerator):
     def _statistics(self) -> tuple[np.ndarray, np.ndarray]:
         summary = self.trained.summary
         centre, scale = summary.mean, summary.std
-        if self.scale_by == "data":
+        if self.scale_by == "image":
             centre = summary.mean.mean()
+        if self.scale_by != "feature":
             scale = np.sqrt(np.mean(summary.std**2 + (summary.mean - centre) ** 2))
         # a feature that never varies keeps its unit; rounding may leave it a spread of 1e-16
         return np.asarray(centre), np.where(scale > 1e-12 * np.abs(centre), scale, 1.0)
