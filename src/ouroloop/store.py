@@ -317,7 +317,7 @@ class RunStore:
     def _manifest(self, t: int) -> dict[str, Any]:
         """The manifest of a committed generation, whose link to the one before was looked at."""
         if t not in self._manifests:
-            if t not in self.generations():
+            if not self.generation_dir(t).is_dir():
                 raise StoreError(f"{self.generation_dir(t)}: no such generation: {self._committed()}")
             manifest = manifests.read_manifest(self.generation_dir(t), t)
             if manifest.get("previous") != self._digest(t - 1):
