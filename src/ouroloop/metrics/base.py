@@ -183,10 +183,10 @@ class RowMetric:
         Without held-out rows the real rows are halved at random for every draw.
 
         Args:
-            n: rows a draw.
+            n: rows a draw, of which at most `max_rows` are used.
             by_label: draw so that every class keeps its share, as a generator does that is told the classes.
         """
-        known = self._ready
+        known, n = self._ready, min(n, self.max_rows)
         if (n, by_label) not in known.floors and self.floor_repeats:
             key = known.key.child("floor", n, by_label)
             draws = [self._floor_draw(n, by_label, key.child(i)) for i in range(self.floor_repeats)]
@@ -254,7 +254,7 @@ class RowMetric:
             compared = known.space.take(known.train, half[: self.max_rows])
             real = Real(compared, lambda: known.space.take(known.train, pool), True)
             state = self._prepare(real, key.child("half"))
-        size = min(n, len(pool), self.max_rows)
+        size = min(n, len(pool))
         if size < n:
             known.notes.add(f"the floor at n = {n} is that of {size} real rows, as many as there are, and so too high")
         if size < self.minimum:
