@@ -113,9 +113,7 @@ def fetch(
                 except _MirrorError as error:
                     reasons.append(f"  {url}: {error}")
     except OSError as error:
-        raise DataError(
-            f"cannot write {file.name} into {folder} ({error}); name another folder to keep it in"
-        ) from error
+        raise DataError(f"cannot write {file.name} into {folder} ({error}); name another in OUROLOOP_CACHE") from error
     listed = "\n".join(reasons) or "  no mirror was given"
     raise DataError(f"could not download {file.name} ({file.size:,} bytes):\n{listed}")
 
