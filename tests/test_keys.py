@@ -61,3 +61,10 @@ def test_seeded_restores_after_an_error():
     with pytest.raises(RuntimeError):
         fail()
     assert torch.equal(before, torch.get_rng_state())
+
+
+@given(st.integers(0, 2**40), names)
+def test_the_stream_is_philox_with_the_hash_as_its_key(seed, name):
+    key = Key(seed).child(name)
+    plain = np.random.Generator(np.random.Philox(key=key.integer(128)))
+    assert np.array_equal(key.rng().random(9), plain.random(9))

@@ -41,11 +41,12 @@ def run_study_vectorised(study: Study, out: Path, *, listener: Listener | None =
         if listener is not None:
             listener(CellEvent("all arms and seeds", done - 1, total - 1))
 
+    here = environment()
     for spec, result in zip(specs, run_grid(specs, study.seeds, progress), strict=True):
         rows = _rows(spec, result)
         forecasts = _forecasts(spec)
         for index, seed in enumerate(study.seeds):
-            _write(out / spec["arm"] / f"seed-{seed}", {**spec, "seed": seed}, rows, index, forecasts)
+            _write(out / spec["arm"] / f"seed-{seed}", {**spec, "seed": seed}, rows, index, forecasts, here)
 
 
 def _complete(out: Path, spec: dict[str, Any], study: Study) -> bool:
@@ -88,10 +89,14 @@ def _forecasts(spec: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _write(
-    path: Path, spec: dict[str, Any], values: dict[str, np.ndarray], index: int, forecasts: list[dict[str, Any]]
+    path: Path,
+    spec: dict[str, Any],
+    values: dict[str, np.ndarray],
+    index: int,
+    forecasts: list[dict[str, Any]],
+    here: dict[str, Any],
 ) -> None:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from ouroloop.rollup import metrics_schema
     from ouroloop.spec import semantic
@@ -101,7 +106,7 @@ def _write(
         path,
         spec=spec,
         fingerprint=semantic(spec),
-        environment=environment(),
+        environment=here,
         arm=spec["arm"],
         seed=spec["seed"],
         exist_ok=True,
@@ -124,9 +129,7 @@ def _write(
         "n": np.zeros(count, np.int64),
     }
     table = pa.table({name: pa.array(column) for name, column in columns.items()}).cast(metrics_schema())
-    temporary = path / "metrics.parquet.new"
-    pq.write_table(table, temporary, compression="zstd")
-    temporary.replace(path / "metrics.parquet")
+    store.write_summary(table)
 
 
 def _curve(values: list[float | None] | None, length: int) -> np.ndarray:
