@@ -150,8 +150,8 @@ def _scales(squares: np.ndarray, variance: np.ndarray) -> np.ndarray:
     flat = variance <= 1e-12 * max(variance.max(initial=0.0), np.finfo(float).tiny)
     ratio = squares / np.where(flat, 1.0, variance)
     mean = ratio.mean(axis=0)
-    # A Gaussian's squared deviation has variance 2; a sample of few rows may show less than that.
-    noise = np.maximum(np.mean((ratio - mean) ** 2, axis=0), 2.0) / len(ratio)
+    # A Gaussian's squared deviation has twice its squared mean as variance; few rows may show less than that.
+    noise = np.maximum(np.mean((ratio - mean) ** 2, axis=0), 2.0 * mean**2) / len(ratio)
     signal = (mean - 1.0) ** 2
     noise_sum, signal_sum = float(noise[~flat].sum()), float(signal[~flat].sum())
     share = noise_sum / signal_sum if noise_sum < signal_sum else 1.0

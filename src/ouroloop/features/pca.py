@@ -17,6 +17,7 @@ from ouroloop.samples import Samples
 __all__ = ["Pca"]
 
 _CHUNK = 8192
+_FLAT = 1e-6  # standard deviations below this share of the largest are rounding
 _EXACT_DIM = 2048  # largest row for which the d x d covariance is decomposed exactly
 
 
@@ -60,13 +61,13 @@ class Pca:
         flat = Identity().fit(samples, key=key).transform(samples.x)
         if len(flat) < 2:
             raise DataError(f"PCA features need at least 2 rows, got {len(flat)}")
+        if not (flat != flat[0]).any():
+            raise DataError(f"PCA features: all {len(flat)} rows are alike, so that no direction varies")
         count = min(self.components, *flat.shape)
         solver = "covariance_eigh" if flat.shape[1] <= _EXACT_DIM else "randomized"
         model = PCA(count, svd_solver=solver, random_state=0).fit(flat)
         spread = np.sqrt(model.explained_variance_)
-        alive = spread > 1e-9 * max(spread[0], np.finfo(float).tiny)
-        if not alive.any() or spread[0] == 0:
-            raise DataError(f"PCA features: all {len(flat)} rows are alike, so that no direction varies")
+        alive = spread > _FLAT * spread[0]
         axes = np.asarray(model.components_)[alive]
         fitted = replace(self)
         object.__setattr__(fitted, "_mean", np.asarray(model.mean_))
