@@ -69,7 +69,11 @@ class Diffusing(StandardisedGenerator):
         denoiser: Denoiser = self.module
         if self.guidance_strength and label is not None:
             denoiser = ClassifierFree(denoiser, self.guidance_strength, low=self.guidance_low, high=self.guidance_high)
-        levels = noise_levels(self.sampling_steps, low=self.noise_low, high=self.noise_high, curve=self.grid_curve)
+        levels = self.noise_levels()
         noise = torch.randn(n, *self.trained.summary.shape) * levels[0]
         y = SAMPLERS[self.solver](lambda y, rho: denoiser.at(y, rho, label), noise, levels)
         return self.restore(y)
+
+    def noise_levels(self) -> list[float]:
+        """The sampler's grid of noise-to-signal ratios, falling to 0."""
+        return noise_levels(self.sampling_steps, low=self.noise_low, high=self.noise_high, curve=self.grid_curve)
