@@ -57,7 +57,7 @@ function logTicks(low, high, count) {
     if (10 ** e >= low && 10 ** e <= high) decades.push(10 ** e);
     for (const m of [1, 2, 5]) if (m * 10 ** e >= low && m * 10 ** e <= high) finer.push(m * 10 ** e);
   }
-  if (decades.length < 2) return finer;
+  if (decades.length < 3) return finer;
   const stride = Math.ceil(decades.length / count);
   return decades.filter((_, i) => i % stride === 0);
 }

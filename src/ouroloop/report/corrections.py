@@ -205,7 +205,7 @@ def _bodies(before: np.ndarray, after: np.ndarray, label: str) -> list[Markup]:
 
 
 def _image_pair(pair: np.ndarray, tone: Any, css: str) -> Markup:
-    sheet = sprite(pair, tone, 2)
+    sheet = sprite(pair, tone, 2, gap=119)
     return Markup('<img class="{}" alt="before and after" width="{}" height="{}" src="{}">').format(
         css, sheet.shape[1], sheet.shape[0], data_uri(sheet)
     )

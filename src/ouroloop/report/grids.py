@@ -14,7 +14,7 @@ from ouroloop.report.draw import tag
 from ouroloop.report.images import Tone, as_images, data_uri, sprite, tone_of
 from ouroloop.report.load import Results
 from ouroloop.report.palette import Look, looks
-from ouroloop.report.points import Window, as_points, histogram_svg, outside_note, scatter_svg, window_of
+from ouroloop.report.points import Window, as_points, histogram_svg, outside_note, reference_svg, scatter_svg, window_of
 from ouroloop.report.previews import Plan, Preview, kind_of, plan_of, preview_path, read_preview, sentences_of
 from ouroloop.report.wording import number, plural
 
@@ -33,6 +33,7 @@ MOST_IMAGE_BYTES = 1_500_000  # data URIs of all frames together
 _COUNTS = (100, 64, 49, 36, 25, 16, 9)  # pictures a frame, the first that fits
 _TEXTS, _TEXT_LENGTH = 8, 240
 _ROWS, _COLUMNS = 8, 6
+_REFERENCE = "reference-points"  # identity of the SVG group that all scatter panels show in grey
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Gallery:
     seeds: tuple[int, ...]
     panels: tuple[Panel, ...]
     notes: tuple[str, ...]
+    shared: Markup
 
 
 @dataclass
@@ -100,7 +102,10 @@ def gallery_of(results: Results) -> Gallery | None:
         notes.append(f"{plural(plan.left_out, 'generation')} with a preview left out to keep the page small")
     notes.extend(_reading(setting))
     seeds = sorted({frame.seed for panel in panels for frame in panel.frames})
-    return Gallery(plan.generations, tuple(seeds), tuple(panels), tuple(notes)) if panels else None
+    shared = (
+        reference_svg(setting.references[2], setting.windows[2], _REFERENCE) if 2 in setting.windows else Markup("")
+    )
+    return Gallery(plan.generations, tuple(seeds), tuple(panels), tuple(notes), shared) if panels else None
 
 
 def _reading(setting: _Setting) -> list[str]:
@@ -108,10 +113,12 @@ def _reading(setting: _Setting) -> list[str]:
     lines = []
     for shape, tone in setting.tones.items():
         size = "×".join(map(str, shape))
-        lines.append(f"{size} pixels, values {number(tone.low)} to {number(tone.high)}, the same for all arms")
+        lines.append(
+            f"Pictures of {size} pixels, values {number(tone.low)} to {number(tone.high)}, the same for all arms"
+        )
     if setting.windows:
-        lines.append("grey: generation 0, fitted to real data alone; ellipses and outlines as wide as two deviations")
-        lines.extend(f"frame: {window.text}" for window in setting.windows.values())
+        lines.append("Grey: generation 0, fitted to real data alone. Ellipses: two standard deviations")
+        lines.extend(f"Frame: {window.text}" for window in setting.windows.values())
     return lines
 
 
@@ -237,10 +244,11 @@ def _points(preview: Preview, look: Look, title: str, setting: _Setting) -> tupl
     assert points is not None  # kind_of said so
     d = points.shape[1]
     window = setting.windows.get(d) or window_of(points, [])
-    draw = scatter_svg if d == 2 else histogram_svg
     outside = outside_note(points, window)
     note = ", ".join(part for part in (plural(len(points), "sample"), outside) if part)
-    return draw(points, setting.references.get(d), window, look.css, title), note
+    if d == 1:
+        return histogram_svg(points, setting.references.get(d), window, look.css, title), note
+    return scatter_svg(points, window, look.css, title, _REFERENCE if d in setting.references else None), note
 
 
 def texts_list(texts: Sequence[str], title: str) -> Markup:

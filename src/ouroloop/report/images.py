@@ -58,15 +58,20 @@ def tone_of(images: np.ndarray) -> Tone:
     return Tone(low, high, images.ndim == 3 and (middle - low) < 0.2 * (high - low))
 
 
-def sprite(images: np.ndarray, tone: Tone, columns: int) -> np.ndarray:
-    """Pictures in a grid with a 1-pixel gap: uint8 (H, W) or (H, W, 3); what is not finite is mid-grey."""
+def sprite(images: np.ndarray, tone: Tone, columns: int, *, gap: int | None = None) -> np.ndarray:
+    """Pictures in a grid, uint8 (H, W) or (H, W, 3); what is not finite is mid-grey.
+
+    Args:
+        gap: value of the pixel between two pictures, 0 to 255; default: the background.
+    """
     scaled = (images.astype(np.float64) - tone.low) / (tone.high - tone.low)
     scaled = np.where(np.isfinite(scaled), np.clip(scaled, 0, 1), 0.5)
     levels = np.round(scaled * (_LEVELS - 1)) if images.ndim == 3 else scaled * 255 / 17
     tiles = np.round(levels * 17).astype(np.uint8)
     n, h, w = tiles.shape[:3]
     rows = -(-n // columns)
-    sheet = np.full((rows * (h + 1) - 1, columns * (w + 1) - 1, *tiles.shape[3:]), 0 if tone.ink else 255, np.uint8)
+    fill = (0 if tone.ink else 255) if gap is None else gap
+    sheet = np.full((rows * (h + 1) - 1, columns * (w + 1) - 1, *tiles.shape[3:]), fill, np.uint8)
     for place, tile in enumerate(tiles):
         row, column = divmod(place, columns)
         sheet[row * (h + 1) : row * (h + 1) + h, column * (w + 1) : column * (w + 1) + w] = tile

@@ -56,14 +56,14 @@ function fillReadout(figure, view, generation, at) {
     row.append(element("td", "value", number(line[state.middle][i])));
     const known = line[low][i] !== null && line[high][i] !== null;
     row.append(element("td", "range", known ? `${number(line[low][i])} to ${number(line[high][i])}` : ""));
+    const own = forecastsAt(view, generation).filter(({ forecast }) => forecast.arm === line.arm);
+    for (const { forecast, value } of own) row.append(element("td", "range", `${forecast.label} ${number(value)}`));
     table.append(row);
   }
-  for (const forecast of view.forecasts) {
-    const i = forecast.x.indexOf(generation);
-    if (i < 0 || forecast.values[i] === null) continue;
+  for (const { forecast, value } of forecastsAt(view, generation).filter((entry) => entry.forecast.arm < 0)) {
     const row = element("tr", "predicted");
-    row.append(swatchCell(data.arms[forecast.arm]?.css ?? "cn", "swatch dashed"), element("th", "", forecast.label));
-    row.append(element("td", "value", number(forecast.values[i])), element("td", "range", forecast.validity));
+    row.append(swatchCell("cn", "swatch dashed"), element("th", "", forecast.label));
+    row.append(element("td", "value", number(value)), element("td", "range", forecast.validity));
     table.append(row);
   }
   readout.replaceChildren(element("b", "", `generation ${generation}`), table);
@@ -71,6 +71,12 @@ function fillReadout(figure, view, generation, at) {
   const scale = plot.clientWidth / view.width;
   const left = at * scale > plot.clientWidth / 2 ? at * scale - readout.offsetWidth - 14 : at * scale + 14;
   readout.style.left = `${Math.max(0, Math.min(left, plot.clientWidth - readout.offsetWidth))}px`;
+}
+
+function forecastsAt(view, generation) {
+  return view.forecasts
+    .map((forecast) => ({ forecast, value: forecast.values[forecast.x.indexOf(generation)] ?? null }))
+    .filter(({ value }) => value !== null);
 }
 
 function swatchCell(css, kind) {

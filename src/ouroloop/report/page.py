@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -59,7 +60,8 @@ def write_report(paths: Sequence[Path], out: Path, *, title: str | None = None, 
         temporary.write_text(page, encoding="utf-8", newline="\n")
         os.replace(temporary, target)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise StoreError(f"{target}: the report cannot be written ({error})") from error
     return target
 

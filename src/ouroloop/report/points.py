@@ -11,7 +11,16 @@ from markupsafe import Markup
 from ouroloop.report.draw import tag
 from ouroloop.report.wording import number, plural
 
-__all__ = ["Window", "as_points", "histogram_svg", "moves_svg", "outside_note", "scatter_svg", "window_of"]
+__all__ = [
+    "Window",
+    "as_points",
+    "histogram_svg",
+    "moves_svg",
+    "outside_note",
+    "reference_svg",
+    "scatter_svg",
+    "window_of",
+]
 
 _SIZE = 300  # side of the drawing, SVG units
 _FARTHEST = 4.0  # the window is at most this many times as wide as the reference's own spread
@@ -64,18 +73,23 @@ def window_of(reference: np.ndarray, others: Sequence[np.ndarray]) -> Window:
     low = np.clip(low, centre - _FARTHEST / 2 * spread, base.min(axis=0))
     high = np.clip(high, base.max(axis=0), centre + _FARTHEST / 2 * spread)
     size = high - low
+    size = np.where(size > 1e-9 * np.maximum(np.abs(high), 1.0), size, 1.0)  # constant: any width will do
     if size.min() > size.max() / 5:  # one scale for both axes, unless one would be squeezed to a line
         size = np.full(len(size), size.max())
     middle = (low + high) / 2
     return Window(middle - 0.56 * size, middle + 0.56 * size)
 
 
-def scatter_svg(points: np.ndarray, reference: np.ndarray | None, window: Window, css: str, label: str) -> Markup:
-    """Points over the grey reference, each with the ellipse of its covariance at two standard deviations."""
-    under = (
-        [] if reference is None else [*_cloud(reference, window, "reference"), _ellipse(reference, window, "reference")]
-    )
-    body = [*under, *_cloud(points, window, f"dots {css}"), _ellipse(points, window, css)]
+def reference_svg(reference: np.ndarray, window: Window, identity: str) -> Markup:
+    """The grey reference points and their ellipse, drawn once; `scatter_svg` shows it by its identity."""
+    marks = (*_cloud(reference, window, "reference"), _ellipse(reference, window, "reference"))
+    return tag("svg", tag("g", *marks, id=identity), class_="shared", aria_hidden="true", width=0, height=0)
+
+
+def scatter_svg(points: np.ndarray, window: Window, css: str, label: str, under: str | None = None) -> Markup:
+    """Points and the ellipse of their covariance at two standard deviations, over a reference drawn elsewhere."""
+    grey = [] if under is None else [tag("use", href=f"#{under}")]
+    body = [*grey, *_cloud(points, window, f"dots {css}"), _ellipse(points, window, css)]
     return tag("svg", tag("title", label), *body, class_="scatter", viewBox=f"0 0 {_SIZE} {_SIZE}", role="img")
 
 
@@ -87,7 +101,10 @@ def outside_note(points: np.ndarray, window: Window) -> str:
 
 def _cloud(points: np.ndarray, window: Window, css: str) -> list[Markup]:
     pixels, _ = window.pixels(points)
-    return [tag("path", class_=css, d="".join(f"M{x} {y}h0" for x, y in pixels.tolist()))] if len(pixels) else []
+    if not len(pixels):
+        return []
+    steps = np.diff(pixels, axis=0, prepend=np.zeros((1, 2), int))  # relative moves: the shortest text
+    return [tag("path", class_=css, d="".join(f"m{x} {y}h0" for x, y in steps.tolist()))]
 
 
 def _ellipse(points: np.ndarray, window: Window, css: str) -> Markup:

@@ -19,7 +19,8 @@ __all__ = ["Plan", "Preview", "kind_of", "plan_of", "preview_path", "read_previe
 
 ROWS = 100
 MOST_GENERATIONS = 60
-MOST_FRAMES = 900  # preview files read for one page
+MOST_FRAMES = 600  # frames on a page; the first seeds come first
+_FEW = 5  # generations of the other seeds, where not all fit
 _PROVENANCE = ("id", "parent", "origin", "verdict", "distance", "before")
 
 
@@ -35,10 +36,9 @@ class Plan:
         """The generations of a run that are embedded: all for the first seed, at most 5 for the others."""
         available = [g for g in self.generations if g in run.folders and preview_path(run, g).exists()]
         first = run is self.runs[place][0]
-        frames = len(self.generations) * sum(map(len, self.runs.values()))
-        if first or frames <= MOST_FRAMES // 2:
+        if first or len(self.generations) * sum(map(len, self.runs.values())) <= MOST_FRAMES:
             return available
-        return [available[i] for i in thinned(len(available), 5)] if available else []
+        return [available[i] for i in thinned(len(available), _FEW)] if available else []
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,13 +79,14 @@ def read_preview(path: Path) -> Preview | None:
 
 
 def plan_of(results: Results) -> Plan:
-    """Which previews fit on the page: at most 60 generations, and at most 900 files read."""
+    """Which previews fit on the page: at most 60 generations of each arm's first seed, then other seeds."""
     runs = {i: tuple(r for r in arm.runs if _has_preview(r)) for i, arm in enumerate(results.arms)}
     runs = {i: have for i, have in runs.items() if have}
-    seeds = max(1, MOST_FRAMES // (5 * max(len(runs), 1)))
-    runs = {i: have[:seeds] for i, have in runs.items()}
     every = sorted({g for have in runs.values() for r in have[:1] for g in r.folders if preview_path(r, g).exists()})
     kept = [every[i] for i in thinned(len(every), MOST_GENERATIONS)] if every else []
+    if len(kept) * sum(map(len, runs.values())) > MOST_FRAMES:
+        rest = max(MOST_FRAMES - len(kept) * len(runs), 0) // (_FEW * len(runs))
+        runs = {i: have[: 1 + rest] for i, have in runs.items()}
     return Plan(generations=tuple(kept), runs=runs, left_out=len(every) - len(kept))
 
 

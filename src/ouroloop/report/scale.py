@@ -26,14 +26,14 @@ def linear_ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def log_ticks(low: float, high: float, count: int = 6) -> list[float]:
-    """Powers of ten inside [low, high]; with fewer than two of them also 2 and 5 times powers of ten.
+    """Powers of ten inside [low, high]; with fewer than three of them also 2 and 5 times powers of ten.
 
-    >>> log_ticks(0.5, 200)
-    [1.0, 10.0, 100.0]
+    >>> log_ticks(0.5, 200), log_ticks(2, 20)
+    ([1.0, 10.0, 100.0], [2.0, 5.0, 10.0, 20.0])
     """
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     inside = [10.0**e for e in exponents if low <= 10.0**e <= high]
-    if len(inside) < 2:
+    if len(inside) < 3:
         return [m * 10.0**e for e in exponents for m in (1, 2, 5) if low <= m * 10.0**e <= high]
     stride = math.ceil(len(inside) / count)
     return inside[::stride]

@@ -139,7 +139,7 @@ def lead(results: Results) -> str:
         return "The collapse alarm was not measured in these runs, so no arm is judged."
     unjudged = groups.get("not judged", [])
     rest = f" {listed(unjudged)} {'was' if len(unjudged) == 1 else 'were'} not judged." if unjudged else ""
-    return f"{when}, by the collapse alarm, {listed(told)}.{rest}"
+    return f"{when}, by the collapse alarm, {'; '.join(told)}.{rest}"
 
 
 def verdict(results: Results) -> list[Sentence]:

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from ouroloop.report.load import load
+from ouroloop.report.provenance import citations, commands, differing, environment_of, files_of, flattened, specs_of
+
+
+def test_nested_content_is_flattened_to_dotted_names() -> None:
+    content = {"a": {"b": 1, "c": [1, 2]}, "d": [{"e": True}, 3]}
+    assert flattened(content) == {"a.b": "1", "a.c": "1, 2", "d.0.e": "True", "d.1": "3"}
+
+
+def test_only_the_fields_that_differ_between_arms_are_listed(digits: Path) -> None:
+    assert differing(load([digits])) == [
+        ("regime.name", ["fixed_real", "fixed_real", "real_only"]),
+        ("corrector.name", ["identity", "cluster", "identity"]),
+    ]
+
+
+def test_the_recorded_command_comes_before_the_study_and_the_spec(make_runs: ModuleType, tmp_path: Path) -> None:
+    curves = {"fid": {"value": np.ones(1)}}
+    path = make_runs.write_run(tmp_path / "r", arm="a", seed=0, curves=curves, spec="seed: 0\n")
+    assert commands(load([path])) == ["ouroloop run r/spec.yaml"]
+    (path / "study.json").write_text('{"name": "mine"}')
+    assert commands(load([path])) == ["ouroloop study mine"]
+    (path / "environment.json").write_text('{"argv": ["ouroloop", "run", "x.yaml"]}')
+    assert commands(load([path])) == ["ouroloop run x.yaml"]
+
+
+def test_the_environment_names_what_is_not_the_same_everywhere(digits: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(digits, tmp_path / "digits")
+    path = copy / "cluster" / "seed-1" / "environment.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "cpu": "64 cores"}))
+    entries, varying = environment_of(load([copy]))
+    assert ("versions.numpy", "2.4.6") in entries
+    assert varying == ["cpu"]
+
+
+def test_citations_name_version_paper_and_forecasts_once(gaussian: Path) -> None:
+    assert citations(load([gaussian])) == [
+        "Ouroloop: run, correct, measure and forecast self-consuming training loops, version 0.1.0.",
+        "Gillman et al. 2024, Section 5.",
+        "Forecast: closed form, eq. 7",
+        "Forecast: Gillman et al. 2024, Theorem 4.3",
+    ]
+
+
+def test_files_are_relative_and_counted(digits: Path) -> None:
+    rows, more = files_of(load([digits]))
+    paths = [row.path for row in rows]
+    assert "digits/study.json" in paths
+    assert "digits/cluster/seed-0/generations/" in paths
+    assert not any(path.startswith("/") for path in paths)
+    assert more == 6
+    assert [s.label for s in specs_of(load([digits]))] == ["No correction", "Cluster correction", "Real data only"]
