@@ -277,6 +277,19 @@ def test_no_gpu_is_said_clearly(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Affine(device="auto", steps=1).fit(_pool(), key=Key(0)).info.steps == 1
 
 
+def test_a_compiler_that_fails_is_said_clearly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any, **options: Any) -> Any:
+        def call(*inputs: Any) -> Any:
+            raise torch._dynamo.exc.TorchDynamoException("no compiler")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", fail)
+    pool = Pool.of(_pool().materialise().replace(label=np.arange(200) % 3))
+    with pytest.raises(PartError, match="no compiler; install a C\\+\\+ compiler or set compile: false"):
+        ByClass(compile=True, steps=1).fit(pool, key=Key(0))
+
+
 def test_bf16_trains() -> None:
     model = Affine(steps=300, learning_rate=0.1, precision="bf16").fit(_pool(), key=Key(0))
     np.testing.assert_allclose(model.module["mean"].detach(), _pool().x.mean(axis=0), atol=0.3)

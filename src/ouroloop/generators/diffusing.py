@@ -55,6 +55,11 @@ class Diffusing(StandardisedGenerator):
         """The denoiser."""
         return make_denoiser(self.objective, self.backbone(data), mean=self.noise_mean, spread=self.noise_spread)
 
+    def compiled_part(self, network: nn.Module) -> nn.Module:
+        """The network inside the denoiser."""
+        assert isinstance(network.network, nn.Module)
+        return network.network
+
     def loss(self, batch: Batch) -> Tensor:
         """The denoiser's loss; some labels are replaced by the number that stands for "no label"."""
         label = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -102,7 +102,7 @@ class TorchGenerator:
     sample_batch: Annotated[int, Field(ge=1, description="rows drawn at a time")] = 1000
 
     _trained: Trained | None = field(init=False, default=None, repr=False, compare=False)
-    _active: Callable[..., Any] | None = field(init=False, default=None, repr=False, compare=False)
+    _active: nn.Module | None = field(init=False, default=None, repr=False, compare=False)
 
     def __init_subclass__(cls, **options: Any) -> None:
         """A subclass's plain ``sample(n)`` or ``sample(n, label)`` becomes `draw`, called by our `sample`."""
@@ -146,6 +146,10 @@ class TorchGenerator:
     def info(self) -> TrainingInfo:
         """What the last fit did: loss, steps, samples seen."""
         return self.trained.info
+
+    def compiled_part(self, network: nn.Module) -> nn.Module:
+        """What `compile` compiles: the module whose forward method loss and sample spend their time in."""
+        return network
 
     @property
     def conditional(self) -> bool:
@@ -234,14 +238,16 @@ class TorchGenerator:
             raise PartError(f"{type(self).__name__}.network must give a torch module with parameters, got {network!r}")
         return network
 
-    def _with(self, trained: Trained, active: Callable[..., Any] | None = None) -> Self:
+    def _with(self, trained: Trained, active: nn.Module | None = None) -> Self:
         model = replace(self)
         object.__setattr__(model, "_trained", trained)
         object.__setattr__(model, "_active", self._compiled(trained.sampler) if active is None else active)
         return model
 
-    def _compiled(self, network: nn.Module) -> Callable[..., Any]:
-        return torch.compile(network) if self.compile else network
+    def _compiled(self, network: nn.Module) -> nn.Module:
+        if self.compile:
+            self.compiled_part(network).compile()
+        return network
 
     def _optimiser(self, network: nn.Module, moments: OptimiserState) -> torch.optim.Optimizer:
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.optimiser]
@@ -285,10 +291,21 @@ class TorchGenerator:
 
     @contextlib.contextmanager
     def _running(self, device: torch.device) -> Iterator[None]:
-        """Factory functions make tensors on the device, and matrix products run in the wanted precision."""
+        """Factory functions make tensors on the device, and matrix products run in the wanted precision.
+
+        Raises:
+            PartError: torch.compile failed.
+        """
         with contextlib.ExitStack() as stack:
             if device.type != "cpu":  # on the CPU, where it changes nothing, it would cost a little on every call
                 stack.enter_context(device)
             if self.precision == "bf16":
                 stack.enter_context(torch.autocast(device.type, torch.bfloat16))
-            yield
+            try:
+                yield
+            except Exception as error:
+                if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+                    raise
+                raise PartError(
+                    f"torch.compile failed: {error}; install a C++ compiler or set compile: false"
+                ) from error
