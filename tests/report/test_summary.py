@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+import ouroloop as ol
 from ouroloop.errors import DataError
 from ouroloop.report import difference_table, summary_rows, summary_table
 from ouroloop.report.differences import baseline_of, difference
@@ -157,3 +158,9 @@ def test_the_terminal_tables_show_rows_and_escape_markup(make_runs: ModuleType, 
     assert "better" in text
     written(make_runs, tmp_path, "[bold]x[/nope]", [[1.0]])
     assert "[bold]x[/nope]" in shown(summary_table([tmp_path]))
+
+
+def test_the_ratio_of_a_run_without_real_rows_is_infinite_not_that_of_generation_zero(tmp_path: Path) -> None:
+    real = np.random.default_rng(0).normal(size=(30, 2))
+    ol.Loop("gaussian", real, regime="replace", generations=2, out=tmp_path / "run").run()
+    assert summary_rows([tmp_path / "run"])[0].synthetic_ratio == float("inf")

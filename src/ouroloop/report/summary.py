@@ -93,8 +93,15 @@ def _row(arm: Arm, headline: str, diversity: str, floor: float) -> Row:
         alarm=status,
         alarm_seeds=agreeing,
         alarm_judged=judged,
-        synthetic_ratio=_ends(series_of(arm, "synthetic_ratio"))[1][0],
+        synthetic_ratio=_last_ratio(arm),
     )
+
+
+def _last_ratio(arm: Arm) -> float:
+    """The effective ratio of the last training set, over seeds; infinite where no row was real."""
+    tracks = [run.tracks["synthetic_ratio"].value for run in arm.runs if "synthetic_ratio" in run.tracks]
+    last = [values[~np.isnan(values)][-1] for values in tracks if not np.isnan(values).all()]
+    return float(np.mean(last)) if last else float("nan")
 
 
 def _ends(series: Series | None) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
