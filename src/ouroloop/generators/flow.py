@@ -74,6 +74,7 @@ class Flow(StandardisedGenerator):
             DataError: rows of another shape, or labels missing.
         """
         summary = self.trained.summary
+        device = next(self.module.parameters()).device
         rows = torch.tensor(np.asarray(x, np.float64))
         if tuple(rows.shape[1:]) != summary.shape:
             raise DataError(f"the flow was fitted on rows of shape {summary.shape}, got {tuple(rows.shape[1:])}")
@@ -84,7 +85,7 @@ class Flow(StandardisedGenerator):
         with torch.inference_mode():
             for start in range(0, len(rows), _CHUNK):
                 part = slice(start, start + _CHUNK)
-                context = self.one_hot(None if numbers is None else numbers[part])
-                z = self.standardise(rows[part]).flatten(1)
-                pieces.append(self.module(context).log_prob(z).double().numpy())
+                context = self.one_hot(None if numbers is None else numbers[part].to(device))
+                z = self.standardise(rows[part].to(device)).flatten(1)
+                pieces.append(self.module(context).log_prob(z).double().cpu().numpy())
         return np.concatenate(pieces or [np.zeros(0)]) - self.log_scale()
