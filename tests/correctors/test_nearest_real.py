@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ouroloop.correctors import nearest_real
 from ouroloop.correctors.nearest_real import NearestReal
 from ouroloop.errors import DataError, PartError
 from ouroloop.keys import Key
@@ -81,7 +82,19 @@ def test_distance_in_a_feature_space():
     assert answer.verdict.tolist() == [Verdict.KEPT, Verdict.DROPPED]
 
 
+def test_of_many_real_rows_some_measure_the_quantile(monkeypatch):
+    rng = np.random.default_rng(0)
+    real = Samples.of(rng.standard_normal((3000, 2)), label=np.append(np.zeros(2997, int), [1, 1, 1]))
+    whole = fitted(real)
+    monkeypatch.setattr(nearest_real, "_MOST_OWN", 1000)
+    assert fitted(real).threshold == pytest.approx(whole.threshold, rel=0.15)
+    monkeypatch.setattr(nearest_real, "_MOST_OWN", 1)  # no row of a class may be among them
+    assert fitted(real, by_label=True).threshold > 0
+
+
 def test_what_cannot_be_used_is_refused():
+    with pytest.raises(DataError, match="got none"):
+        fitted(Samples.of(np.zeros((0, 1))))
     with pytest.raises(DataError, match="more than neighbours = 2 real rows, got 2"):
         fitted(Samples.of(np.zeros((2, 1))), neighbours=2)
     with pytest.raises(DataError, match="of class 1, got 1"):

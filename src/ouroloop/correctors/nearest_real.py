@@ -19,6 +19,7 @@ from ouroloop.samples import Samples, Verdict
 __all__ = ["NearestReal"]
 
 _CHUNK = 8192
+_MOST_OWN = 5000  # real rows whose distance to the others is measured, to bound the cost of a fit
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class NearestReal:
     """Rows that are too far from every real row are dropped; the others are kept as they are.
 
     Too far: the distance to the nearest real row (or the k-th nearest) exceeds `radius`, or, where that is not
-    given, the `quantile` of the same distance among the real rows, each measured to the others. At quantile q
+    given, the `quantile` of the same distance among (up to 5,000 of) the real rows, each to the others. At quantile q
     a share 1 - q of rows as good as real ones is dropped too.
 
     Args:
@@ -79,12 +80,16 @@ class NearestReal:
         real = reference.real
         real.check_finite("corrector 'nearest_real'")
         flat(real.x[:1], "corrector 'nearest_real'")
+        if len(real) == 0:
+            raise DataError("corrector 'nearest_real' needs real rows, got none")
         extractor = None
         if self.space != "pixels":
             extractor = build(self.space).fit(real, key=key.child("features"), cache=reference.cache)
         points = _features(real.x, extractor)
         trees: dict[Any, Any] = {}
-        own = np.empty(len(points))
+        own: list[np.ndarray] = []
+        judged = np.zeros(len(points), bool)
+        judged[key.child("own").rng().permutation(len(points))[:_MOST_OWN]] = True
         for name, rows in _groups(real, self.by_label).items():
             if len(rows) <= self.neighbours:
                 raise DataError(
@@ -92,9 +97,10 @@ class NearestReal:
                     f"{f' of class {name}' if self.by_label else ''}, got {len(rows)}"
                 )
             trees[name] = NearestNeighbors(n_neighbors=self.neighbours).fit(points[rows])
-            if self.radius is None:
-                own[rows] = trees[name].kneighbors()[0][:, -1]
-        radius = float(np.quantile(own, self.quantile)) if self.radius is None else self.radius
+            mine = rows[judged[rows]]
+            if self.radius is None and len(mine):  # the nearest of the k + 1 is the row itself
+                own.append(trees[name].kneighbors(points[mine], self.neighbours + 1)[0][:, -1])
+        radius = float(np.quantile(np.concatenate(own), self.quantile)) if self.radius is None else self.radius
         fitted = replace(self)
         object.__setattr__(fitted, "_fitted", _Fitted(extractor, trees, radius))
         return fitted

@@ -38,7 +38,8 @@ def assignment(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         x, y: rows, both float64 (n, d).
 
     Returns:
-        Positions in y, int64 (n,), a permutation. SciPy's solver; above 2,000 rows POT's where it is installed (extra 'ot').
+        Positions in y, int64 (n,), a permutation. SciPy's solver; above 2,000 rows POT's, where it is
+        installed (extra 'ot').
     """
     centre = y.mean(axis=0)
     x, y = x - centre, y - centre
