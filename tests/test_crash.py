@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib.util
+import itertools
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from ouroloop import atomic
@@ -106,6 +109,65 @@ def test_a_full_disk_at_every_write_point(
     hooked(lambda name: None)
     worker.scenario(tmp_path)
     assert worker.tree(tmp_path) == expected
+
+
+def summary() -> pa.Table:
+    numbers = {name: np.zeros(2) for name in ("value", "low", "high", "floor", "forecast")}
+    return pa.table(
+        {"arm": ["", ""], "seed": [0, 0], "generation": [0, 1], "metric": ["a", "a"], **numbers, "n": [1, 1]}
+    )
+
+
+ACTIONS: dict[str, tuple[int, Callable[[RunStore], object]]] = {
+    "commit": (2, lambda store: worker.step(store, 2)),
+    "prune": (3, lambda store: store.prune(keep_last=1, keep_synthetic=False)),
+    "spec": (1, lambda store: store.write_spec({"generations": 9})),
+    "forecasts": (1, lambda store: store.write_forecasts([])),
+    "event": (1, lambda store: store.append_event("start")),
+    "fork": (2, lambda store: store.fork(store.path / "fork", at=1, spec={}, fingerprint={}, environment={})),
+    "summary": (0, lambda store: store.write_summary(summary())),
+}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_each_action_fails_at_each_of_its_write_points(
+    tmp_path: Path, action: str, hooked: Callable[[Callable[[str], None]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk at the first write point, at the second, ...: the run is sound, and the action can be repeated."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    generations, act = ACTIONS[action]
+    origin = RunStore.create(tmp_path / "origin", spec={"generations": 3}, fingerprint={}, environment={})
+    for t in range(generations):
+        worker.step(origin, t)
+    for allowed in itertools.count():
+        shutil.copytree(origin.path, tmp_path / "run")
+        passed: list[str] = []
+
+        def fill(name: str, passed: list[str] = passed, allowed: int = allowed) -> None:
+            passed.append(name)
+            if len(passed) == allowed + 1:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+        store = RunStore.open(tmp_path / "run")
+        hooked(fill)
+        try:
+            act(store)
+        except StoreError as error:
+            failure = error
+        else:
+            failure = None
+        hooked(lambda name: None)
+        if failure is None and len(passed) == allowed:
+            assert allowed > 1
+            break
+        store = RunStore.open(store.path)
+        assert store.verify() == []
+        if failure is None:  # opening the fork does without metrics.parquet
+            assert (action, passed[allowed].split()[-1]) == ("fork", "metrics.parquet")
+        elif passed[-1] not in ("published", "replaced run.json", "replaced metrics.parquet"):  # else it is done
+            act(store)
+            assert store.verify() == []
+        shutil.rmtree(store.path)
 
 
 BIG = 4_000  # rows of 53 bytes

@@ -33,6 +33,7 @@ SPEC = "spec.yaml"
 TOP = (SPEC, "fingerprint.json", "environment.json")
 _SPEC_LIMIT = 4 << 20
 _ABSENT = "(absent)"
+_NOT_YET = "not yet"  # in the place of a digest: the file need not be there
 
 
 def anchor_of(fingerprint: Mapping[str, Any]) -> str:
@@ -132,11 +133,11 @@ def write_spec(directory: Path, spec: Mapping[str, Any]) -> None:
 def write_listed(directory: Path, name: str, data: bytes) -> None:
     """Replace a file whose digest run.json lists; it lists the old one too, so that a crash in between is no damage."""
     run, digest = read_run(directory), hashlib.sha256(data).hexdigest()
-    present = digest_of(directory / name) if (directory / name).exists() else digest
+    present = digest_of(directory / name) if (directory / name).exists() else _NOT_YET
     if run["files"].get(name, [""])[-1] != digest:
         run["files"][name] = list(dict.fromkeys([present, digest]))
         write_bytes(directory / RUN, encode_json(run, RUN, indent=1))
-    if present != digest or not (directory / name).exists():
+    if present != digest:
         write_bytes(directory / name, data)
 
 
@@ -194,7 +195,7 @@ def verify_run_files(directory: Path, run: Mapping[str, Any]) -> list[Problem]:
     for name, digests in run["files"].items():
         path = directory / name
         if not path.is_file():
-            problems.append(Problem(name, "missing"))
+            problems += [] if _NOT_YET in digests and not path.exists() else [Problem(name, "missing")]
         elif digest_of(path) not in digests:
             problems.append(Problem(name, f"changed: its SHA-256 is not the one in {RUN}"))
     return problems

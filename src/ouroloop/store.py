@@ -62,7 +62,8 @@ class RunStore:
         self.path = path
         self.arm: str = run["arm"]
         self.seed: int = run["seed"]
-        self._summary = METRICS in run["files"]  # metrics.parquet was given, not gathered from generations
+        # Whether metrics.parquet was given, and is not gathered from generations.
+        self._summary = METRICS in run["files"] and (path / METRICS).exists()
         self.forked_from: dict[str, Any] | None = run.get("forked_from")
         self.spec: dict[str, Any] = run_files.read_spec(path)
         self.fingerprint: dict[str, Any] = read_mapping(path / "fingerprint.json")
