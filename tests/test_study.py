@@ -14,6 +14,7 @@ import yaml
 
 from ouroloop.backends.local import Cell, run_cells
 from ouroloop.errors import PartError, SpecError
+from ouroloop.spec import starting_point
 from ouroloop.study import Study, run_study, study_names
 
 TOY = {
@@ -81,6 +82,18 @@ def test_sharing_generation_zero_changes_no_number(tmp_path):
     ]
     run_cells(cells, workers=1)
     assert values(tmp_path / "alone") == values(tmp_path / "shared")
+
+
+def test_arms_that_differ_in_fine_tuning_alone_share_generation_zero():
+    study = Study.read("scsc-mnist")
+    starts = [starting_point(study.spec(arm, 0).resolved()) for arm in study.arms]
+    assert all(start == starts[0] for start in starts)
+    other = study.spec(study.arms[0], 0).resolved()
+    for option, value in (("first_steps", 3), ("widths", [8, 8, 8]), ("first_learning_rate", 0.1)):
+        changed = {**other, "generator": {**other["generator"], option: value}}
+        assert starting_point(changed) != starts[0], option
+    unset = {**other, "generator": {**other["generator"], "first_steps": None}}
+    assert starting_point(unset)["generator"]["steps"] == 47
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from ouroloop.options import plain_value
 from ouroloop.pool import Pool
 from ouroloop.protocols import Generator, Measurement, Saveable
 from ouroloop.samples import Samples
-from ouroloop.spec import Spec
+from ouroloop.spec import Spec, starting_point
 from ouroloop.step import Info, State
 from ouroloop.store import MemoryStore, RunStore
 
@@ -287,10 +287,12 @@ class Loop:
     def _shared_start(self) -> Generator | None:
         if self._base is None or not isinstance(self.step.generator, Saveable):
             return None
-        ours, theirs = self.assembly.fingerprint, self._base.fingerprint
-        for field in ("data", "data_sha256", "generator", "seed"):
-            if ours[field] != theirs.get(field):
-                raise SpecError(f"{self._base.path}: cannot share its generation 0, '{field}' differs")
+        ours, theirs = starting_point(self.spec), starting_point(self._base.spec)
+        differing = [field for field in ours if ours[field] != theirs[field]]
+        if self.assembly.fingerprint["data_sha256"] != self._base.fingerprint.get("data_sha256"):
+            differing.append("the data's content")
+        if differing:
+            raise SpecError(f"{self._base.path}: cannot share its generation 0, these differ: {', '.join(differing)}")
         directory = self._base.model_dir(0)
         return None if directory is None else self.step.generator.load(directory)
 

@@ -12,11 +12,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ouroloop import options
+from ouroloop import options, registry
 from ouroloop.errors import SpecError
 from ouroloop.yaml_file import YamlFile, dump, parse_scalar, read_yaml
 
-__all__ = ["Evaluation", "Guards", "Keep", "Spec", "apply_overrides", "merge", "semantic"]
+__all__ = ["Evaluation", "Guards", "Keep", "Spec", "apply_overrides", "merge", "semantic", "starting_point"]
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 # Fields that change where, how fast or for how long a run goes, but none of its numbers.
@@ -140,6 +140,18 @@ class Spec(BaseModel):
 def semantic(resolved: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a resolved specification that its numbers depend on: not names, places, devices or its length."""
     return {k: _without_free(v) for k, v in resolved.items() if k not in _FREE}
+
+
+def starting_point(resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that generation 0's model depends on: runs that agree in them may share it."""
+    generator = _without_free(resolved["generator"])
+    kind = generator.get("kind", "object")
+    later = set() if kind == "object" else set(getattr(registry.resolve("generators", kind), "later_options", ()))
+    for option in ("steps", "learning_rate"):
+        if later and generator.get(f"first_{option}") is not None:
+            later.add(option)
+    trimmed = {k: v for k, v in generator.items() if k not in later}
+    return {"data": _without_free(resolved["data"]), "generator": trimmed, "seed": resolved["seed"]}
 
 
 def _resolve_corrector(given: Any, path: tuple[str | int, ...]) -> tuple[dict[str, Any], list[options.Problem]]:

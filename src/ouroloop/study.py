@@ -15,7 +15,7 @@ from ouroloop.backends.local import Cell, Listener, run_cells
 from ouroloop.checks import Check, CheckResult, evaluate
 from ouroloop.errors import SpecError
 from ouroloop.options import explain
-from ouroloop.spec import Spec, apply_overrides, merge
+from ouroloop.spec import Spec, apply_overrides, merge, starting_point
 from ouroloop.yaml_file import YamlFile, read_yaml
 
 __all__ = ["Arm", "Study", "find_study", "run_study", "study_names"]
@@ -164,13 +164,11 @@ _NONE = {"synthetic_ratio": 0.0}
 def _cells(study: Study, out: Path) -> list[Cell]:
     cells = []
     for seed in study.seeds:
-        first = study.spec(study.arms[0], seed)
+        first = starting_point(study.spec(study.arms[0], seed).resolved())
         for arm in study.arms:
-            spec = study.spec(arm, seed)
-            same = spec.data == first.data and spec.generator == first.generator
-            path = out / arm.name / f"seed-{seed}"
-            base = _start_path(out, seed) if same else None
-            cells.append(Cell(f"{arm.name}, seed {seed}", spec.resolved(), path, base))
+            spec = study.spec(arm, seed).resolved()
+            base = _start_path(out, seed) if starting_point(spec) == first else None
+            cells.append(Cell(f"{arm.name}, seed {seed}", spec, out / arm.name / f"seed-{seed}", base))
     return cells
 
 

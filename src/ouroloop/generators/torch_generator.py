@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -68,6 +68,10 @@ class TorchGenerator:
     A fit with `previous` fine-tunes a copy of its weights; one without starts from scratch. On one machine and
     with one number of threads, the same key gives the same bits, also after `save` and `load`.
     """
+
+    later_options: ClassVar[tuple[str, ...]] = ("learning_rate_decay", "optimiser_state")
+    """Options that a fit from scratch does not depend on, so that loops that differ in them may share it; `steps` and
+    `learning_rate` are others where `first_steps` and `first_learning_rate` are given."""
 
     steps: Annotated[int, Field(ge=1, description="gradient steps of a fit")] = 500
     first_steps: Annotated[int | None, Field(ge=1, description="gradient steps from scratch; None: steps")] = None
