@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ouroloop.keys import Key
@@ -164,6 +164,7 @@ def test_a_stricter_alarm_says_less():
     assert sum(levels(rows, strict)) == 0
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.dictionaries(st.sampled_from([*SIGNALS, "other"]), st.floats(-10, 1000), max_size=4), min_size=0, max_size=8

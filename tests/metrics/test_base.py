@@ -6,7 +6,7 @@ import logging
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ouroloop import options, registry
@@ -26,6 +26,7 @@ def measure(metric, rows, key=1):
     return {m.metric: m for m in metric.measure(rows, generator=None, key=Key(key))}
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60), st.data())
 def test_chosen_rows_are_distinct_sorted_and_keep_class_shares(n_rows, data):
     n = data.draw(st.integers(1, n_rows))

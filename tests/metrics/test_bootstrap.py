@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -36,6 +36,7 @@ def test_no_key_gives_no_resamples_and_no_interval():
     assert np.isnan(share(0.5, counts[:, 0], 7).high)
 
 
+@settings(deadline=None)
 @given(st.floats(-5, 5), st.lists(st.floats(-5, 5), min_size=2, max_size=9))
 def test_the_value_lies_in_its_interval_and_the_interval_in_the_range(value, resampled):
     found = interval(value, np.array(resampled), -1.0, 1.0)
@@ -44,6 +45,7 @@ def test_the_value_lies_in_its_interval_and_the_interval_in_the_range(value, res
     assert found.high <= max(value, 1.0)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 500), st.floats(0, 1))
 def test_wilson_equals_scipy(n, p):
     k = round(p * n)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import entropy as scipy_entropy
 
@@ -21,12 +21,14 @@ def labelled(label):
     return Samples.of(np.zeros((len(label), 2)), label=np.asarray(label))
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=8).filter(lambda v: sum(v) > 0.1))
 def test_entropy_equals_scipy(values):
     shares = np.array(values) / sum(values)
     assert float(entropy(shares)) == pytest.approx(scipy_entropy(shares), abs=1e-9)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=30), st.lists(st.integers(0, 3), min_size=1, max_size=30))
 def test_total_variation_is_a_bounded_distance(a, b):
     p, q = (np.bincount(v, minlength=4) / len(v) for v in (a, b))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import cdist
@@ -15,6 +15,7 @@ def rows(n, d, seed=0):
     return np.random.default_rng(seed).standard_normal((n, d))
 
 
+@settings(deadline=None)
 @given(
     arrays(np.float64, (4, 3), elements=st.floats(-100, 100)), arrays(np.float64, (5, 3), elements=st.floats(-100, 100))
 )
@@ -38,6 +39,7 @@ def test_nearest_equals_brute_force_in_blocks_of_any_size(k, limit, monkeypatch)
     np.testing.assert_allclose(nearest(a, a, k, same=True), own, atol=1e-12)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 100), st.integers(0, 2**20))
 def test_blocks_cover_all_rows_once_and_stay_small(n, width):
     ranges = list(blocks(n, width))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
@@ -29,6 +29,7 @@ def test_equals_the_formula_with_scipys_sqrtm(d):
     np.testing.assert_allclose(squared(a, b), expected, rtol=1e-6)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 9), min_size=3, max_size=3), st.lists(st.floats(0, 9), min_size=3, max_size=3))
 def test_closed_form_of_commuting_covariances(a, b):
     """W2^2 = |mean shift|^2 + sum (sigma_a - sigma_b)^2, zero variances included."""
@@ -116,7 +117,7 @@ def test_block_resamples_of_few_or_uneven_rows_are_finite(n):
 
 def test_high_dimension_resamples_less():
     x = np.random.default_rng(4).standard_normal((40, 300))
-    assert len(resampled_moments(x, Key(0), 50)[0].mean) == 20
+    assert len(resampled_moments(x, Key(0), 50)[0].mean) == 10
     wide = np.random.default_rng(4).standard_normal((4, 1100))
     assert len(resampled_moments(wide, Key(0), 50)[0].mean) == 0
 

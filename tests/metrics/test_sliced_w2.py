@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import ot
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 
@@ -14,6 +14,7 @@ from ouroloop.samples import Samples
 ONE = np.ones((1, 1))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 99))
 def test_one_dimension_equals_exact_transport_for_any_two_sizes(m, n, seed):
     rng = np.random.default_rng(seed)

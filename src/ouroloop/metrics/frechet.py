@@ -26,6 +26,7 @@ BLOCKS = 128
 _MOMENT_BYTES = 1 << 26
 _SMALLEST_BLOCKS = 16
 _FEWER_RESAMPLES_FROM = 256  # dimensions; an eigenproblem costs the cube of them
+_FEWER_RESAMPLES = 10
 _NO_RESAMPLES_FROM = 1024
 
 
@@ -67,11 +68,14 @@ def frechet_squared(
     >>> round(float(d), 6)
     2.0
     """
-    real_root, generated_root = psd_root(real_covariance), psd_root(generated_covariance)
-    cross = np.linalg.svd(np.swapaxes(real_root, -1, -2) @ generated_root, compute_uv=False).sum(axis=-1)
-    traces = np.trace(real_covariance, axis1=-2, axis2=-1) + np.trace(generated_covariance, axis1=-2, axis2=-1)
-    shift = np.square(np.asarray(real_mean) - generated_mean).sum(axis=-1)
-    return np.maximum(shift + traces - 2.0 * cross, 0.0)
+    generated = Moments(np.asarray(generated_mean), generated_covariance)
+    return _squared(np.asarray(real_mean), real_covariance, psd_root(real_covariance), generated)
+
+
+def _squared(mean: np.ndarray, covariance: np.ndarray, root: np.ndarray, to: Moments) -> np.ndarray:
+    cross = np.linalg.svd(np.swapaxes(root, -1, -2) @ psd_root(to.covariance), compute_uv=False).sum(axis=-1)
+    traces = np.trace(covariance, axis1=-2, axis2=-1) + np.trace(to.covariance, axis1=-2, axis2=-1)
+    return np.maximum(np.square(mean - to.mean).sum(axis=-1) + traces - 2.0 * cross, 0.0)
 
 
 def resampled_moments(x: np.ndarray, key: Key | None, resamples: int) -> tuple[Moments, int]:
@@ -83,7 +87,7 @@ def resampled_moments(x: np.ndarray, key: Key | None, resamples: int) -> tuple[M
     n, d = x.shape
     count = min(n, BLOCKS, max(_SMALLEST_BLOCKS, _MOMENT_BYTES // (8 * d * d)))
     if d > _FEWER_RESAMPLES_FROM:
-        resamples = 0 if d > _NO_RESAMPLES_FROM else min(resamples, 20)
+        resamples = 0 if d > _NO_RESAMPLES_FROM else min(resamples, _FEWER_RESAMPLES)
     if key is None or resamples < 2 or count < 2:
         return Moments(np.empty((0, d)), np.empty((0, d, d))), count
     centre = x.mean(axis=0)
@@ -117,20 +121,14 @@ class FrechetTo:
     resampled: Moments | None = None
 
     def __post_init__(self) -> None:
-        covariances = self.covariance[None] if self.resampled is None else self.resampled.covariance
-        object.__setattr__(self, "_roots", psd_root(covariances))
-        object.__setattr__(self, "_traces", np.trace(covariances, axis1=-2, axis2=-1))
+        object.__setattr__(self, "_root", psd_root(self.covariance))
+        many = None if self.resampled is None else psd_root(self.resampled.covariance)
+        object.__setattr__(self, "_roots", many)
 
     def squared(self, to: Moments) -> float:
         """Squared distance of a Gaussian (d,), (d, d) to the real one."""
-        return float(
-            frechet_squared(
-                real_mean=self.mean,
-                real_covariance=self.covariance,
-                generated_mean=to.mean,
-                generated_covariance=to.covariance,
-            )
-        )
+        root: np.ndarray = self._root  # type: ignore[attr-defined]
+        return float(_squared(self.mean, self.covariance, root, to))
 
     def squared_resampled(self, to: Moments) -> np.ndarray:
         """Squared distances of resample i of the generated side to resample i of the real side, float64 (b,).
@@ -138,15 +136,15 @@ class FrechetTo:
         The trace term is taken from eigenvalues of $R^T C R$, which is quicker than singular values; its error
         of about 1e-8 of the scale is far below the spread of resamples.
         """
-        roots: np.ndarray = self._roots  # type: ignore[attr-defined]
-        traces: np.ndarray = self._traces  # type: ignore[attr-defined]
-        known = self.resampled is None
-        count = len(to.mean) if known else min(len(to.mean), len(roots))
+        root: np.ndarray = self._root  # type: ignore[attr-defined]
+        roots: np.ndarray | None = self._roots  # type: ignore[attr-defined]
+        count = len(to.mean) if self.resampled is None else min(len(to.mean), len(self.resampled.mean))
         result = np.empty(count)
         for i in range(count):
-            j = 0 if known else i
-            shift = to.mean[i] - (self.mean if self.resampled is None else self.resampled.mean[i])
-            values = np.linalg.eigvalsh(roots[j].T @ to.covariance[i] @ roots[j])
-            cross = np.sqrt(np.maximum(values, 0.0)).sum()
-            result[i] = shift @ shift + traces[j] + np.trace(to.covariance[i]) - 2.0 * cross
+            mean, covariance, r = self.mean, self.covariance, root
+            if self.resampled is not None and roots is not None:
+                mean, covariance, r = self.resampled.mean[i], self.resampled.covariance[i], roots[i]
+            cross = np.sqrt(np.maximum(np.linalg.eigvalsh(r.T @ to.covariance[i] @ r), 0.0)).sum()
+            shift = to.mean[i] - mean
+            result[i] = shift @ shift + np.trace(covariance) + np.trace(to.covariance[i]) - 2.0 * cross
         return np.maximum(result, 0.0)

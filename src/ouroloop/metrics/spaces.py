@@ -85,7 +85,9 @@ class Space:
         return None if value is None else (float(value), int(getattr(self.extractor, "n_held_out", 0)))
 
     def rows(self, samples: Samples) -> Rows:
-        """A table's rows in this space; computed once while the table lives."""
+        """A table's rows in this space; computed once while the table lives, unless it is very large."""
+        if samples.x.size > _SHARED_VALUES:
+            return self._rows(samples)
         return shared(samples, self, lambda: self._rows(samples))
 
     def take(self, samples: Samples, rows: np.ndarray) -> Rows:
