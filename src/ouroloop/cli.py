@@ -102,7 +102,7 @@ def run(
 ) -> None:
     """Run one specification: one arm, one seed."""
     from ouroloop.spec import Spec
-    from ouroloop.tables import safe_name
+    from ouroloop.names import safe_name
 
     checked = Spec.read(spec, set_ or [])
     _run_loop(out or Path("runs") / safe_name(checked.name), cache=cache, spec=checked)

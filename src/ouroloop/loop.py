@@ -77,7 +77,8 @@ class Loop:
     ) -> None:
         from ouroloop.datasets.files import from_arrays
 
-        objects: dict[str, Any] = {"data": from_arrays(real, label=label, held_out=held_out)}
+        key = Key(seed).child("data")
+        objects: dict[str, Any] = {"data": from_arrays(real, label=label, held_out=held_out, key=key)}
         parts = {"generator": generator, "regime": regime, "corrector": corrector}
         mapping: dict[str, Any] = {"data": {"kind": "object", "object": objects["data"].name}}
         for field, value in parts.items():
@@ -138,7 +139,7 @@ class Loop:
             if done and generations < done[-1]:
                 raise SpecError(f"{path}: has {done[-1]} generations already; fork it to continue from an earlier one")
             spec["generations"] = generations
-        return cls.from_spec(spec, path, callbacks=callbacks, **_data_objects(objects))
+        return cls.from_spec(spec, path, callbacks=callbacks, **_data_objects(objects, spec))
 
     @classmethod
     def fork(cls, path: Path | str, *, at: int, out: Path | str, callbacks: Sequence[Any] = (), **changes: Any) -> Self:
@@ -163,7 +164,7 @@ class Loop:
             elif field != "correction_strength":
                 objects[field] = value
         spec = _check_fields(spec, {k: spec[k] for k in (*_PARTS, "data", "metrics")})
-        assembly = assemble(spec, _data_objects(objects))
+        assembly = assemble(spec, _data_objects(objects, spec))
         source.fork(
             Path(out),
             at=at,
@@ -395,11 +396,12 @@ def _check_fields(fields: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[s
         raise SpecError("\n".join(f"{'.'.join(map(str, path))}: {text}" for path, text in problems)) from error
 
 
-def _data_objects(objects: Mapping[str, Any]) -> dict[str, Any]:
+def _data_objects(objects: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
     """``real=``, ``held_out=``, ``label=`` as given to `Loop`, turned into the data object."""
     rest = {k: v for k, v in objects.items() if k not in ("real", "held_out", "label")}
     if "real" in objects:
         from ouroloop.datasets.files import from_arrays
 
-        rest["data"] = from_arrays(objects["real"], label=objects.get("label"), held_out=objects.get("held_out"))
+        given = {name: objects.get(name) for name in ("label", "held_out")}
+        rest["data"] = from_arrays(objects["real"], **given, key=Key(spec["seed"]).child("data"))
     return rest

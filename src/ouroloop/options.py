@@ -98,8 +98,6 @@ def plain_value(value: Any) -> Any:
         return value.model_dump()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain_value(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
-    if hasattr(value, "_asdict"):
-        value = value._asdict()
     if isinstance(value, Mapping):
         return {str(k): plain_value(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
