@@ -157,7 +157,7 @@ def test_log_median_and_seeds(opened: Open) -> None:
 
 def test_what_cannot_be_logarithmic_stays_linear(opened: Open) -> None:
     page = opened("digits")
-    page.locator("details.more > summary").click()
+    page.locator("#curves details.more > summary").click()
     page.click("button[value=log]")
     ratio = page.locator("figure", has=page.locator("h3", has_text="Share of synthetic rows corrected"))
     assert ratio.get_attribute("data-scale") == "log"  # some arm is positive

@@ -85,6 +85,9 @@ def test_tone_knows_ink_from_photographs_and_survives_constants() -> None:
     strokes = np.zeros((10, 8, 8))
     strokes[:, 3, :] = 16
     assert tone_of(strokes) == Tone(0.0, 16.0, ink=True)
+    noisy = tone_of(strokes + np.random.default_rng(0).normal(0, 0.8, strokes.shape))
+    assert noisy.ink
+    assert abs(noisy.low) < 1.2  # the background is white, not the deepest of its noise
     assert not tone_of(np.random.default_rng(0).uniform(size=(10, 8, 8))).ink
     assert not tone_of(np.zeros((10, 8, 8, 3))).ink
     flat = tone_of(np.full((2, 8, 8), 3.0))

@@ -133,3 +133,9 @@ def test_metrics_without_the_needed_columns_are_refused(make_runs: ModuleType, t
     pq.write_table(pa.table({"value": [1.0]}), path / "metrics.parquet")
     with pytest.raises(StoreError, match="no column generation, metric"):
         load([path])
+
+
+def test_notes_that_hold_for_every_arm_are_said_once(make_runs: ModuleType, tmp_path: Path) -> None:
+    paths = [run(make_runs, tmp_path / arm, arm=arm) for arm in ("a", "b", "c")]
+    assert load(paths).notes == ("every arm: no generation folder is left: no samples can be shown",)
+    assert load(paths[:1]).notes == ("a: no generation folder is left: no samples can be shown",)

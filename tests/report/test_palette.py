@@ -61,7 +61,8 @@ def test_the_control_is_grey_and_ten_arms_are_all_drawn_differently() -> None:
     assert drawn[1].css == "cr"
     assert drawn[0].css == "c0"
     assert drawn[2].css == "c1"
-    assert len({(look.css, look.dash) for look in drawn}) == len(arms)
+    assert len({(look.colour, look.dash) for look in drawn}) == len(arms)
+    assert drawn[-1].css == "c1 d1"
 
 
 def test_both_themes_name_the_same_colours() -> None:

@@ -14,6 +14,7 @@ from ouroloop.report.differences import baseline_of, difference
 from ouroloop.report.load import load
 from ouroloop.report.metric_names import diversity_metric, headline_metric, ordered
 from ouroloop.report.summary import lead, verdict
+from ouroloop.report.wording import number
 
 
 def written(make_runs: ModuleType, root: Path, arm: str, values: list[list[float]], **more: list[list[float]]) -> None:
@@ -104,9 +105,12 @@ def test_the_alarm_is_the_commonest_status_and_the_worse_in_a_tie(make_runs: Mod
 
 def test_the_verdict_says_what_the_numbers_say(digits: Path) -> None:
     results = load([digits])
+    rows = summary_rows([digits])
     assert lead(results) == (
         "At generation 10, by the collapse alarm, No correction is collapsing; "
-        "Cluster correction and Real data only are healthy."
+        "Cluster correction and Real data only are healthy. "
+        f"Fréchet distance ends lowest for Real data only ({number(rows[2].last)}) and highest for No correction "
+        f"({number(rows[0].last)})."
     )
     first, _, control = verdict(results)
     row = summary_rows([digits])[0]

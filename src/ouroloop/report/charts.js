@@ -170,31 +170,37 @@ function domain(chart, lines, forecasts, log) {
 }
 
 const ruler = document.createElement("canvas").getContext("2d");
-
-function textWidth(text) {
-  ruler.font = `600 12px ${getComputedStyle(document.body).fontFamily}`;
-  return ruler.measureText(text).width;
-}
+ruler.font = `600 12px ${getComputedStyle(document.body).fontFamily}`;
+const textWidth = (text) => ruler.measureText(text).width;
 
 /** Room right of the frame for the labels at the line ends and for the word under them. */
 function labelMargin(lines, arms, width) {
   const widest = Math.max(textWidth("generation"), ...lines.map((line) => textWidth(arms[line.arm].label)));
-  return Math.ceil(Math.min(widest + 20, Math.max(width * 0.2, 126)));
+  return Math.ceil(Math.min(widest + 20, Math.max(width * 0.28, 126)));
 }
 
-/** A text cut to a width in pixels. */
+/** A text cut to a width in pixels, in its middle: arms often differ in their last word only. */
 function fitted(text, room) {
-  if (textWidth(text) <= room) return text;
   const letters = [...text];
-  while (letters.length > 3 && textWidth(`${letters.join("")}…`) > room) letters.pop();
-  return `${letters.join("")}…`;
+  for (let kept = letters.length; kept > 4; kept -= 1) {
+    const cut = shortened(letters, kept);
+    if (textWidth(cut) <= room) return cut;
+  }
+  return shortened(letters, 4);
+}
+
+function shortened(letters, kept) {
+  if (kept >= letters.length) return letters.join("");
+  const head = Math.floor((kept - 1) * 0.4);
+  return `${letters.slice(0, head).join("")}…${letters.slice(letters.length - (kept - 1 - head)).join("")}`;
 }
 
 /** Draws a chart into its figure and remembers where the generations lie. */
 function drawChart(figure, chart, arms, state) {
   const root = figure.querySelector("svg.chart");
   const width = Math.max(figure.querySelector(".plot").clientWidth, 240);
-  const height = figure.classList.contains("wide") ? (width < 600 ? 270 : 370) : 240;
+  const tall = figure.classList.contains("wide") ? (width < 600 ? 270 : 370) : 240;
+  const height = Math.max(tall, LABEL_GAP * chart.lines.length + 46);
   const lines = chart.lines.filter((line) => !state.hidden.has(line.arm));
   const forecasts = state.forecasts ? chart.forecasts.filter((f) => !state.hidden.has(f.arm)) : []; // arm -1: all arms
   root.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -273,7 +279,7 @@ function endLabels(lines, arms, x, y, frame, middle, room) {
     if (i !== undefined) ends.push({ line, x: x(line.x[i]), y: y(line[middle][i]) });
   }
   const wanted = ends.map((end) => Math.min(Math.max(end.y, frame.top), frame.bottom));
-  const places = spreadLabels(wanted, frame.top, frame.bottom);
+  const places = spreadLabels(wanted, frame.top, frame.bottom - 4);
   return ends.flatMap((end, i) => {
     const { label, css } = arms[end.line.arm];
     const text = fitted(label, room);

@@ -66,23 +66,28 @@ class _Counts:
 
 
 def corrections_of(results: Results) -> tuple[list[ArmCorrections], list[str]]:
-    """The arms whose corrector did something, and a line about each arm where it did nothing.
+    """The arms whose corrector did something, and a line about those where it did nothing.
 
     Raises:
         StoreError: a file is truncated; the message names it.
     """
-    shown, silent = [], []
+    shown: list[ArmCorrections] = []
+    silent: dict[str, list[str]] = {}
     files = max(1, MOST_FILES // max(len(results.runs), 1))
     for arm, look in zip(results.arms, looks(results.arms), strict=True):
         counts = _counts(arm, min(files, _MOST_BARS))
         pairs_from = _last_preview(arm)
         if counts is None and pairs_from is None:
-            silent.append(f"{arm.label}: no record of corrections was kept")
+            silent.setdefault("no record of corrections was kept", []).append(arm.label)
         elif counts is not None and not counts.table[:, 1:].any():
-            silent.append(f"{arm.label}: every synthetic row was kept as it was")
+            silent.setdefault("every synthetic row was kept as it was", []).append(arm.label)
         else:
             shown.append(_arm(arm, look, counts, pairs_from))
-    return shown, silent
+    every = len(results.arms) > 1
+    return shown, [
+        f"{'every arm' if every and len(labels) == len(results.arms) else '; '.join(labels)}: {fact}"
+        for fact, labels in silent.items()
+    ]
 
 
 def _arm(arm: Arm, look: Look, counts: _Counts | None, preview: tuple[Run, int, Path] | None) -> ArmCorrections:

@@ -80,7 +80,8 @@ class Chart:
     @property
     def subtitle(self) -> str:
         """What the chart's lines and bands are, in words."""
-        direction = f"{self.name.better} is better" if self.name.better else ""
+        better = self.name.better
+        direction = f"{better} is better" if better in ("lower", "higher") else f"best near {better}" if better else ""
         kinds = list(dict.fromkeys(line.series.interval_name for line in self.lines))
         thinned = f"{self.drawn} of {self.generations} generations drawn" if self.drawn < self.generations else ""
         return " · ".join(part for part in (direction, f"band: {' or '.join(kinds)}", thinned) if part)

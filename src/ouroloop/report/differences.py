@@ -41,7 +41,9 @@ class Difference:
             return "no difference shown"
         direction = "higher" if self.mean > 0 else "lower"
         better = describe(self.metric).better
-        return direction if not better else "better" if direction == better else "worse"
+        if better not in ("lower", "higher"):
+            return direction
+        return "better" if direction == better else "worse"
 
 
 def difference(arm: Arm, baseline: Arm, metric: str) -> Difference | None:

@@ -11,7 +11,7 @@ from ouroloop.report.curves import Chart, Line, is_log
 from ouroloop.report.scale import Scale
 from ouroloop.report.wording import tick
 
-__all__ = ["attributes", "chart_svg", "domain", "path_of", "spread_labels", "tag"]
+__all__ = ["LABEL_GAP", "attributes", "chart_svg", "domain", "path_of", "spread_labels", "tag"]
 
 LABEL_GAP = 14.0  # least distance of two labels at the line ends, pixels
 _LETTER = 7.0  # width of a letter of a label, pixels; page.js measures it
@@ -115,7 +115,7 @@ def chart_svg(chart: Chart, width: int, height: int, identity: str) -> Markup:
     """A chart as one SVG element with a title, a description and a class for every part that is drawn."""
     log = is_log(chart)
     widest = max(10, *(len(line.label) for line in chart.lines)) * _LETTER
-    frame = (46, int(width - min(widest + 20, width * 0.2)), height - 30, 12)  # left, right, bottom, top
+    frame = (46, int(width - min(widest + 20, width * 0.28)), height - 30, 12)  # left, right, bottom, top
     y = Scale(*domain(chart, log), frame[2], frame[3], log)
     last = max(int(line.series.generation[-1]) for line in chart.lines)
     first = min(int(line.series.generation[0]) for line in chart.lines)
@@ -192,6 +192,14 @@ def _marker(shape: str, x: float, y: float, r: float = 2.8) -> str:
     return f"M{x - r:.1f} {y:g}a{r} {r} 0 1 0 {2 * r} 0a{r} {r} 0 1 0 {-2 * r} 0z"
 
 
+def _shortened(text: str, kept: int) -> str:
+    """A text cut in its middle: arms often differ in their last word only."""
+    if kept >= len(text):
+        return text
+    head = int((kept - 1) * 0.4)
+    return f"{text[:head]}…{text[len(text) - (kept - 1 - head) :]}"
+
+
 def _end_labels(chart: Chart, x: Scale, y: Scale, frame: tuple[int, int, int, int], room: int) -> Iterable[Markup]:
     _, right, bottom, top = frame
     ends = []
@@ -200,9 +208,9 @@ def _end_labels(chart: Chart, x: Scale, y: Scale, frame: tuple[int, int, int, in
         finite = np.flatnonzero(np.isfinite(y(series.mean)))
         if len(finite):
             ends.append((line, float(x(series.generation[finite[-1]])), float(y(series.mean[finite[-1]]))))
-    places = spread_labels([min(max(end[2], top), bottom) for end in ends], top, bottom)
+    places = spread_labels([min(max(end[2], top), bottom) for end in ends], top, bottom - 4)
     for (line, px, py), at in zip(ends, places, strict=True):
         if abs(at - py) > 3 or px < right - 1:
             yield tag("path", class_=f"leader {line.look.css}", d=f"M{px + 4:g} {py:g}L{right + 8:g} {at:g}")
-        text = line.label if len(line.label) <= room else line.label[: max(room - 1, 3)] + "…"
+        text = _shortened(line.label, max(room, 4))
         yield tag("text", text, class_=f"end {line.look.css}", x=right + 11, y=round(at, 1), dy="0.32em")

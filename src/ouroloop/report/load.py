@@ -185,8 +185,8 @@ def _is_real_only(name: str, runs: Sequence[Run]) -> bool:
 
 
 def _notes(arms: Sequence[Arm]) -> list[str]:
-    """What is missing or unfinished, one line a fact, equal facts of an arm's seeds joined."""
-    lines: list[str] = []
+    """What is missing or unfinished, one line a fact; facts that are equal for seeds or arms are joined."""
+    lines: dict[str, list[str]] = {}
     for arm in arms:
         facts: dict[str, list[int]] = {}
         for run in arm.runs:
@@ -198,5 +198,8 @@ def _notes(arms: Sequence[Arm]) -> list[str]:
         for fact, seeds in facts.items():
             every = len(seeds) == len(arm.runs)
             who = "" if every else f", seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
-            lines.append(f"{arm.label}{who}: {fact}")
-    return lines
+            lines.setdefault(fact, []).append(f"{arm.label}{who}")
+    whole = [arm.label for arm in arms]
+    return [
+        f"{'every arm' if who == whole and len(arms) > 1 else '; '.join(who)}: {fact}" for fact, who in lines.items()
+    ]

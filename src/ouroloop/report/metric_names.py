@@ -9,12 +9,20 @@ from ouroloop.report.runs import ALARM
 
 __all__ = ["BOOKKEEPING", "MetricName", "describe", "diversity_metric", "headline_metric", "ordered"]
 
-BOOKKEEPING = ("synthetic_ratio", "training_rows", "corrected_share", "distance_moved")
+BOOKKEEPING = (
+    "synthetic_ratio",
+    "training_rows",
+    "corrected_share",
+    "dropped_share",
+    "failed_share",
+    "distance_moved",
+    "feature_accuracy",
+)
 
 
 @dataclass(frozen=True)
 class MetricName:
-    """How a metric is shown. `better` is "lower", "higher" or "" where neither is better."""
+    """How a metric is shown. `better` is "lower", "higher", the value to be near ("1"), or "" where none is better."""
 
     name: str
     title: str
@@ -28,22 +36,34 @@ _KNOWN = {
         MetricName("gaussian_w2", "Wasserstein-2 between Gaussians", "lower"),
         MetricName("w2", "Wasserstein-2 distance", "lower"),
         MetricName("sliced_w2", "Sliced Wasserstein-2", "lower"),
-        MetricName("kid", "Kernel distance (KID)", "lower"),
+        MetricName("kid", "Kernel distance", "lower"),
         MetricName("mmd", "Maximum mean discrepancy", "lower"),
         MetricName("energy", "Energy distance", "lower"),
+        MetricName("mean_error", "Distance of the means", "lower"),
+        MetricName("trace_ratio", "Total variance over the real one's", "1"),
+        MetricName("logdet_ratio", "Log determinant of the covariance, less the real one's", "0"),
+        MetricName("nll", "Negative log-likelihood", "lower"),
         MetricName("precision", "Precision", "higher"),
         MetricName("recall", "Recall", "higher"),
-        MetricName("density", "Density"),
         MetricName("coverage", "Coverage", "higher"),
-        MetricName("diversity", "Diversity"),
-        MetricName("nearest_real", "Distance to the nearest real sample"),
+        MetricName("diversity", "Diversity over the real data's", "1"),
+        MetricName("nearest_real", "Distance to the nearest real row, over unseen real rows'", "1"),
+        MetricName("class_agreement", "Rows that show the class asked for", "higher"),
+        MetricName("class_tv", "Class shares, total variation from the real ones", "lower"),
+        MetricName("density", "Density", "higher"),
+        MetricName("within_class_variance", "Variance within classes, over the real one's", "1"),
         MetricName("class_entropy", "Class entropy", "higher"),
-        MetricName("nll", "Negative log-likelihood", "lower"),
+        MetricName("class_entropy_normalised", "Class entropy over the greatest possible", "higher"),
+        MetricName("near_duplicates", "Near duplicates of training rows"),
+        MetricName("pairwise_distance", "Mean distance of two rows"),
         MetricName("synthetic_ratio", "Effective synthetic ratio (synthetic per real)"),
         MetricName("training_rows", "Training rows"),
         MetricName("corrected_share", "Share of synthetic rows corrected"),
+        MetricName("dropped_share", "Share of synthetic rows dropped"),
+        MetricName("failed_share", "Share of synthetic rows whose correction failed"),
         MetricName("distance_moved", "Mean distance moved by the corrector"),
-        MetricName("alarm", "Collapse alarm", "lower"),
+        MetricName("feature_accuracy", "Accuracy of the feature classifier"),
+        MetricName(ALARM, "Collapse alarm", "lower"),
     )
 }
 _HEADLINES = ("fid", "gaussian_w2", "w2", "sliced_w2", "kid", "mmd", "energy")
@@ -52,7 +72,8 @@ _DIVERSITY = ("diversity", "recall", "coverage", "class_entropy", "entropy", "va
 
 def describe(name: str) -> MetricName:
     """Title and direction of a metric; one that is not known is shown under its own name, with no direction."""
-    return _KNOWN.get(name) or MetricName(name, name.replace("_", " ") if name.isascii() else name)
+    plain = name.replace("_", " ").strip()
+    return _KNOWN.get(name) or MetricName(name, f"{plain[:1].upper()}{plain[1:]}" or name)
 
 
 def headline_metric(names: Iterable[str], wanted: str = "") -> str | None:
@@ -73,15 +94,12 @@ def diversity_metric(names: Iterable[str], headline: str | None) -> str | None:
 
 
 def ordered(names: Iterable[str], headline: str | None) -> list[str]:
-    """Metrics in the order of the page: the headline, distances, the rest, bookkeeping. The alarm is left out."""
+    """Metrics in the order of the page: the headline, known ones, others, bookkeeping. The alarm is left out."""
+
+    places = list(_KNOWN)
 
     def rank(name: str) -> tuple[int, int]:
-        known = describe(name)
-        place = list(_KNOWN).index(name) if name in _KNOWN else len(_KNOWN)
-        if name == headline:
-            return (0, 0)
-        if name in BOOKKEEPING:
-            return (4, place)
-        return ({"lower": 1, "higher": 2}.get(known.better, 3), place)
+        group = 0 if name == headline else 2 if name in BOOKKEEPING else 1
+        return group, places.index(name) if name in _KNOWN else len(places)
 
     return sorted((name for name in dict.fromkeys(names) if name != ALARM), key=rank)

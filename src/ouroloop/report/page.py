@@ -20,7 +20,7 @@ from ouroloop.report import provenance
 from ouroloop.report.corrections import corrections_of
 from ouroloop.report.curves import Chart, charts_of, is_log, model
 from ouroloop.report.differences import Difference, baseline_of, differences
-from ouroloop.report.draw import chart_svg
+from ouroloop.report.draw import LABEL_GAP, chart_svg
 from ouroloop.report.grids import Gallery, gallery_of
 from ouroloop.report.load import Results, load
 from ouroloop.report.metric_names import BOOKKEEPING, describe
@@ -32,7 +32,7 @@ from ouroloop.report.wording import listed, number, plural, spread
 __all__ = ["render", "write_report"]
 
 _HERE = Path(__file__).parent
-_SHOWN_CHARTS = 12  # further charts are folded away
+_SHOWN_CHARTS = 9  # further charts are folded away
 
 
 def write_report(paths: Sequence[Path], out: Path, *, title: str | None = None, baseline: str | None = None) -> Path:
@@ -180,7 +180,8 @@ def _chart_sections(main: Sequence[Chart], bookkeeping: Sequence[Chart]) -> list
     numbered = []
     for place, chart in enumerate([*main, *bookkeeping]):
         wide = place == 0
-        svg = chart_svg(chart, *((1060, 370) if wide else (520, 240)), f"chart-{place}")
+        width, height = (1060, 370) if wide else (520, 240)
+        svg = chart_svg(chart, width, max(height, int(LABEL_GAP) * len(chart.lines) + 46), f"chart-{place}")
         numbered.append({"place": place, "chart": chart, "wide": wide, "svg": svg})
     groups = [
         ("", numbered[:_SHOWN_CHARTS] if len(main) > _SHOWN_CHARTS else numbered[: len(main)]),

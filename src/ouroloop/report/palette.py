@@ -88,7 +88,8 @@ def looks(arms: Sequence[Arm]) -> list[Look]:
         turn = used // len(ARMS_LIGHT)
         slot = used % len(ARMS_LIGHT)
         marker = MARKERS[(used + turn) % len(MARKERS)]
-        result.append(Look(f"c{slot}", ARMS_LIGHT[slot], DASHES[turn % len(DASHES)], marker))
+        dash = turn % len(DASHES)
+        result.append(Look(f"c{slot} d{dash}" if dash else f"c{slot}", ARMS_LIGHT[slot], DASHES[dash], marker))
         used += 1
     return result
 

@@ -43,6 +43,11 @@ class Row:
     alarm_judged: int
     synthetic_ratio: float
 
+    @property
+    def has_floor(self) -> bool:
+        """Whether real against real data was measured."""
+        return bool(np.isfinite(self.floor))
+
 
 @dataclass(frozen=True)
 class Sentence:
@@ -131,9 +136,10 @@ def alarm_status(arm: Arm) -> tuple[str, int, int]:
 
 
 def lead(results: Results) -> str:
-    """The whole in one sentence: which arms are in which state at their last generation."""
+    """The whole in two sentences: which arms are in which state, and which end lowest and highest."""
+    rows = rows_of(results)
     groups: dict[str, list[str]] = {}
-    for row in rows_of(results):
+    for row in rows:
         groups.setdefault(row.alarm, []).append(row.label)
     ends = sorted({arm.last_generation for arm in results.arms if arm.last_generation is not None})
     when = f"At generation {ends[0]}" if len(ends) == 1 else "At its last generation"
@@ -142,11 +148,24 @@ def lead(results: Results) -> str:
         for status in ("collapsing", "drifting", "healthy")
         if status in groups
     ]
-    if not told:
-        return "The collapse alarm was not measured in these runs, so no arm is judged."
     unjudged = groups.get("not judged", [])
-    rest = f" {listed(unjudged)} {'was' if len(unjudged) == 1 else 'were'} not judged." if unjudged else ""
-    return f"{when}, by the collapse alarm, {'; '.join(told)}.{rest}"
+    rest = f" {listed(unjudged)} {'was' if len(unjudged) == 1 else 'were'} not judged." if unjudged and told else ""
+    state = (
+        f"{when}, by the collapse alarm, {'; '.join(told)}.{rest}" if told else "The collapse alarm was not measured."
+    )
+    return f"{state} {_extremes(rows)}".strip()
+
+
+def _extremes(rows: list[Row]) -> str:
+    """Which arms end lowest and highest in the headline metric."""
+    ends = sorted((row for row in rows if np.isfinite(row.last)), key=lambda row: row.last)
+    if len(ends) < 2:
+        return ""
+    low, high = ends[0], ends[-1]
+    return (
+        f"{describe(low.metric).title} ends lowest for {low.label} ({number(low.last)}) and highest for "
+        f"{high.label} ({number(high.last)})."
+    )
 
 
 def verdict(results: Results) -> list[Sentence]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ouroloop.report.differences import baseline_of, differences
 from ouroloop.report.load import load
-from ouroloop.report.summary import summary_rows, with_interval
+from ouroloop.report.metric_names import describe
+from ouroloop.report.summary import Row, summary_rows, with_interval
 from ouroloop.report.wording import number
 
 if TYPE_CHECKING:
@@ -23,11 +25,11 @@ def summary_table(paths: Sequence[Path]) -> Table:
     from rich.text import Text
 
     rows = summary_rows(paths)
-    metric = rows[0].metric if rows else ""
-    diversity = rows[0].diversity_metric if rows else ""
-    table = Table(title=None, header_style="bold", pad_edge=False)
+    metric = rows[0].metric
+    diversity = rows[0].diversity_metric
+    table = Table(header_style="bold", pad_edge=False, caption=Text(_caption(rows)), caption_justify="left")
     table.add_column("arm")
-    for name in ("seeds", "gen.", f"{metric} first", f"{metric} last", "floor", diversity or "diversity", "ratio"):
+    for name in (f"{metric} first", f"{metric} last", diversity or "diversity", "ratio"):
         table.add_column(Text(name), justify="right")
     table.add_column("alarm")
     styles = {"healthy": "green", "drifting": "yellow", "collapsing": "bold red"}
@@ -35,16 +37,26 @@ def summary_table(paths: Sequence[Path]) -> Table:
         alarm = f"{row.alarm} {row.alarm_seeds}/{row.alarm_judged}" if row.alarm_judged else row.alarm
         cells = (
             row.label,
-            str(row.seeds),
-            str(row.generations),
             number(row.first),
             with_interval(row.last, row.last_low, row.last_high),
-            number(row.floor),
             f"{number(row.diversity_first)} → {number(row.diversity_last)}" if diversity else "–",
             number(row.synthetic_ratio),
         )
         table.add_row(*map(Text, cells), Text(alarm, style=styles.get(row.alarm, "")))
     return table
+
+
+def _caption(rows: Sequence[Row]) -> str:
+    """What the table's numbers are."""
+    name = describe(rows[0].metric)
+    seeds, generations = ({getattr(row, field) for row in rows} for field in ("seeds", "generations"))
+    parts = [f"{name.title}, {name.better} is better" if name.better in ("lower", "higher") else name.title]
+    if math.isfinite(rows[0].floor):
+        parts.append(f"real against real {number(rows[0].floor)}")
+    parts.append(f"{' or '.join(map(str, sorted(seeds)))} seed{'' if seeds == {1} else 's'}")
+    parts.append(f"generation {' or '.join(map(str, sorted(generations)))}")
+    parts.append("means with 95 % intervals; ratio: synthetic per real row at the end")
+    return "; ".join(part for part in parts if part)
 
 
 def difference_table(paths: Sequence[Path], baseline: str | None = None) -> Table:
