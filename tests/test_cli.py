@@ -11,7 +11,7 @@ import yaml
 
 SPEC = """\
 name: toy
-data: {kind: gaussian, n: 40, n_held_out: 60}
+data: {kind: gaussian, n: 40, held_out: 60}
 generator: gaussian
 regime: {kind: replace, synthetic_ratio: 1.0}
 generations: 3

@@ -101,8 +101,8 @@ def run(
     cache: Cache = None,
 ) -> None:
     """Run one specification: one arm, one seed."""
-    from ouroloop.spec import Spec
     from ouroloop.names import safe_name
+    from ouroloop.spec import Spec
 
     checked = Spec.read(spec, set_ or [])
     _run_loop(out or Path("runs") / safe_name(checked.name), cache=cache, spec=checked)

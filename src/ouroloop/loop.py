@@ -6,6 +6,7 @@ for generation in loop:            # an `Info` per generation, from where the ru
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from ouroloop.assemble import Assembly, assemble, describe_part
 from ouroloop.callbacks import Callback, as_callback
 from ouroloop.correction import Correction
 from ouroloop.environment import environment, set_threads
-from ouroloop.errors import OuroloopError, SpecError
+from ouroloop.errors import OuroloopError, SpecError, StoreError
 from ouroloop.keys import Key
 from ouroloop.options import plain_value
 from ouroloop.pool import Pool
@@ -241,7 +242,8 @@ class Loop:
             try:
                 yield from self._remaining(done)
             except OuroloopError as error:
-                self.store.append_event("error", kind=type(error).__name__, message=str(error))
+                with contextlib.suppress(StoreError):  # a full disk: the first error says more
+                    self.store.append_event("error", kind=type(error).__name__, message=str(error))
                 raise
             finally:
                 for callback in self.callbacks:
@@ -250,6 +252,7 @@ class Loop:
     def _remaining(self, done: Sequence[int]) -> Iterator[Info]:
         state = self._state
         if done and (state is None or state.generation != done[-1]):
+            self._prune()  # the process before may have been killed between its last commit and this
             state = self.restore(done[-1])
         self.model = None if state is None else state.model
         while state is None or state.generation < self.generations:
@@ -278,12 +281,15 @@ class Loop:
         except BaseException:
             writer.abort()
             raise
+        self._prune()
+        return state, info
+
+    def _prune(self) -> None:
         keep = self.spec["keep"]
         if keep["last"] is not None or keep["every"] is not None:
             self.store.prune(
                 keep_last=keep["last"], keep_every=keep["every"], keep_synthetic=self.step.regime.keeps_history
             )
-        return state, info
 
     def _shared_start(self) -> Generator | None:
         if self._base is None or not isinstance(self.step.generator, Saveable):
