@@ -67,3 +67,11 @@ def test_false_alarm_rate_of_the_paired_comparison():
         a, b = rng.normal(size=(2, 4, 1))
         holds += evaluate(check(right=B), rows(a=a.tolist(), b=b.tolist())).verdict == "holds"
     assert abs(holds / 2000 - 0.025) < 0.014
+
+
+@pytest.mark.parametrize(
+    "fields", [{"relation": "in", "right": 2.0}, {"relation": "<", "right": [0, 2]}, {"relation": "in", "right": B}]
+)
+def test_a_relation_that_does_not_fit_its_right_side_is_refused(fields):
+    with pytest.raises(ValueError, match="needs a right side"):
+        check(**fields)

@@ -220,3 +220,46 @@ def test_run_directory_is_readable_without_us(tmp_path):
 def test_missing_values_in_metrics_are_nan_not_null():
     rows = toy(metrics=[]).run().metric_rows()
     assert all(isinstance(r["low"], float) and math.isnan(r["low"]) for r in rows)
+
+
+def test_strength_is_heard_wherever_it_is_given(tmp_path):
+    by_argument = toy(corrector="transport", correction_strength=0.5).run()
+    by_mapping = toy(corrector={"kind": "transport", "correction_strength": 0.5}).run()
+    assert numbers(by_argument) == numbers(by_mapping)
+    assert by_argument.spec["corrector"]["correction_strength"] == 0.5
+    assert toy(corrector="histogram", correction_strength=0.5).spec["corrector"]["correction_strength"] == 0.5
+    by_argument = toy(corrector="transport", correction_strength=0.5, out=tmp_path / "run").run()
+    data = {"real": REAL, "held_out": HELD_OUT}
+    forked = ol.Loop.fork(tmp_path / "run", at=1, out=tmp_path / "fork", correction_strength=3.0, **data)
+    assert forked.spec["corrector"] == {**by_argument.spec["corrector"], "correction_strength": 3.0}
+
+
+def test_misspelt_arguments_are_refused(tmp_path):
+    toy(out=tmp_path / "run", generations=1).run()
+    with pytest.raises(SpecError, match="corector"):
+        ol.Loop.fork(tmp_path / "run", at=0, out=tmp_path / "fork", corector="transport", real=REAL)
+    with pytest.raises(SpecError, match="unknown argument"):
+        ol.Loop.resume(tmp_path / "run", real=REAL, held_out=HELD_OUT, generatr=3)
+
+
+def test_resuming_with_another_object_is_refused(tmp_path):
+    toy(generator=GaussianMixture(2), out=tmp_path / "run", generations=1).run()
+    for other in (GaussianMixture(3), KernelDensity()):
+        with pytest.raises(SpecError, match="generator: the run was made with"):
+            ol.Loop.resume(tmp_path / "run", generations=2, generator=other, real=REAL, held_out=HELD_OUT)
+
+
+def test_an_early_stop_is_remembered(tmp_path):
+    fields = {"regime": "replace", "real": REAL[:12], "generations": 200, "stop_on": "collapsing"}
+    first = list(toy(out=tmp_path / "run", **fields))
+    assert 0 < first[-1].generation < 200
+    assert list(toy(out=tmp_path / "run", **fields)) == []
+
+
+def test_pruning_keeps_what_a_refit_of_the_past_needs(tmp_path):
+    fields = {"generator": GaussianMixture(2), "regime": "replace", "start": "previous", "keep": {"last": 1}}
+    for info in toy(out=tmp_path / "run", **fields):
+        if info.generation == 3:
+            break
+    resumed = ol.Loop.resume(tmp_path / "run", generator=GaussianMixture(2), real=REAL, held_out=HELD_OUT).run()
+    assert numbers(resumed) == numbers(toy(**fields).run())

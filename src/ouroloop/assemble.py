@@ -15,10 +15,10 @@ from ouroloop.errors import SpecError
 from ouroloop.keys import Key
 from ouroloop.protocols import Generator, Reference
 from ouroloop.samples import Samples
-from ouroloop.spec import semantic
+from ouroloop.spec import resolve_corrector, semantic
 from ouroloop.step import Step
 
-__all__ = ["Assembly", "assemble", "describe_part"]
+__all__ = ["Assembly", "assemble", "describe_part", "with_strength"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +52,12 @@ def assemble(spec: Mapping[str, Any], objects: Mapping[str, Any], *, cache: Path
     fresh = data.fresh if getattr(data, "fresh_fn", True) is not None else None
     reference = Reference(data.real, data.held_out, fresh, cache, data.name)
     without_test = Reference(data.real, None, fresh, cache, data.name)
-    metrics = objects.get("metrics") or [options.build("metrics", m) for m in spec["metrics"]]
+    metrics = objects.get("metrics") or [_built("metrics", "metrics", m) for m in spec["metrics"]]
     evaluation, guards = spec["evaluation"], spec["guards"]
     step = Step(
         reference=reference,
         generator=_generator(spec, objects),
-        regime=objects.get("regime") or options.build("regimes", spec["regime"]),
+        regime=objects.get("regime") or _built("regimes", "regime", spec["regime"]),
         corrector=_corrector(spec, objects).fit(without_test, key=key.child("corrector")),
         metrics=[m.fit(reference, key=key.child("metric", type(m).__name__, i)) for i, m in enumerate(metrics)],
         alarm=_alarm() if metrics else None,
@@ -82,7 +82,10 @@ def describe_part(family: str, value: Any, field: str) -> tuple[dict[str, Any], 
     is described (class and parameters) under the kind "object" and has to be given again on resume.
     """
     if isinstance(value, str | Mapping):
-        resolved, problems = options.resolve_options(family, value, (field,))
+        if family == "correctors":
+            resolved, problems = resolve_corrector(value, (field,))
+        else:
+            resolved, problems = options.resolve_options(family, value, (field,))
         if problems:
             raise SpecError("\n".join(f"{'.'.join(map(str, path))}: {text}" for path, text in problems))
         return resolved, None
@@ -93,6 +96,15 @@ def describe_part(family: str, value: Any, field: str) -> tuple[dict[str, Any], 
         plain = {f: options.plain_value(getattr(value, f)) for f in options.options_model(type(value)).model_fields}
         return {"kind": name, **plain}, value
     return {"kind": "object", **describe(value)}, value
+
+
+def with_strength(corrector: Any, strength: float) -> Any:
+    """A corrector's name or mapping with this correction_strength; objects as they are."""
+    if strength == float("inf") or not isinstance(corrector, str | Mapping):
+        return corrector
+    mapping = {"kind": corrector} if isinstance(corrector, str) else dict(corrector)
+    mapping["correction_strength"] = strength
+    return mapping
 
 
 def _data(spec: Mapping[str, Any], objects: Mapping[str, Any], key: Key, cache: Path | None) -> Any:
@@ -128,6 +140,11 @@ def _corrector(spec: Mapping[str, Any], objects: Mapping[str, Any]) -> Any:
 
 
 _STRENGTH = {"correction_strength"}
+
+
+def _built(family: str, field: str, mapping: Mapping[str, Any]) -> Any:
+    _refuse_object(field, mapping)
+    return options.build(family, mapping)
 
 
 def _refuse_object(field: str, mapping: Mapping[str, Any]) -> None:

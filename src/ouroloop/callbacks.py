@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+import numpy as np
+
 from ouroloop.errors import SpecError
 from ouroloop.step import Info
 
@@ -42,8 +44,9 @@ class _Function:
         """Nothing to do."""
 
     def on_generation(self, info: Info) -> bool:
-        """Call the function; only a literal True stops, so that a function may return anything else."""
-        return self._function(info) is True
+        """Call the function; only True (also numpy's) stops, so that a function may return anything else."""
+        answer = self._function(info)
+        return isinstance(answer, bool | np.bool_) and bool(answer)
 
     def on_end(self, loop: Loop) -> None:
         """Nothing to do."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = ["Check", "CheckResult", "Quantity", "Rows", "evaluate"]
 
@@ -41,6 +41,14 @@ class Check(BaseModel):
         Quantity | float | tuple[float, float], Field(description="another quantity, a number, or [low, high] for 'in'")
     ]
     factor: Annotated[float, Field(gt=0, description="the right side is multiplied by this")] = 1.0
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.relation == "in") != isinstance(self.right, tuple):
+            raise ValueError("'in' needs a right side [low, high]; '<' and '>' need a number or a quantity")
+        if self.relation == "in" and self.factor != 1:
+            raise ValueError("a factor does not go with 'in'")
+        return self
 
 
 class CheckResult(BaseModel):

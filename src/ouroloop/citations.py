@@ -96,8 +96,10 @@ def bibtex_for(specs: Iterable[Mapping[str, Any]]) -> str:
     keys: dict[str, None] = {}
     for spec in specs:
         for field in ("regime", "corrector", "generator", "metrics"):
-            parts = spec[field] if isinstance(spec[field], list) else [spec[field]]
+            given = spec.get(field, [])
+            parts = list(given) if isinstance(given, list) else [given]
             for part in parts:
+                parts.extend(part.get("parts", ()))  # a chain's members, found as the list grows
                 keys.update(dict.fromkeys(_USED_BY.get((field, part.get("kind", "")), ())))
     return "\n\n".join([_software(), *(_entry(key) for key in keys)])
 

@@ -44,7 +44,7 @@ def main() -> None:
     """Entry point: errors of ours become one clear message and exit code 1."""
     try:
         app()
-    except OuroloopError as error:
+    except (OuroloopError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
 
@@ -124,6 +124,7 @@ def fork(
     at: Annotated[int, typer.Option(min=0, help="Last generation to share.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The new run directory.")],
     set_: Set = None,
+    cache: Cache = None,
 ) -> None:
     """Start a new run from a generation of another one, with something changed."""
     from ouroloop.loop import Loop
@@ -133,8 +134,8 @@ def fork(
     before = RunStore.open(path).spec
     after = Spec.from_mapping(apply_overrides(before, set_ or [])).resolved()
     changes = {k: v for k, v in after.items() if v != before.get(k)}
-    Loop.fork(path, at=at, out=out, **changes)
-    _run_loop(out)
+    Loop.fork(path, at=at, out=out, cache=_cache(cache), **changes)
+    _run_loop(out, cache=cache)
 
 
 def _run_loop(path: Path, *, cache: Path | None = None, spec: Any = None, generations: int | None = None) -> None:
@@ -200,10 +201,17 @@ def study(
 def _remove_study(target: Path) -> None:
     import shutil
 
+    from ouroloop.names import safe_name
+
     if target.exists():
+        import json
+
         if not (target / "study.json").is_file():
-            raise OuroloopError(f"{target}: not a study directory; it is not removed")
-        shutil.rmtree(target)
+            raise OuroloopError(f"{target}: not a study directory; nothing was removed")
+        arms = [str(arm["name"]) for arm in json.loads((target / "study.json").read_text())["arms"]]
+        for name in [".generation-0", *map(safe_name, arms)]:  # what the study wrote, and nothing else
+            if (target / name).is_dir():
+                shutil.rmtree(target / name)
 
 
 def _checks_table(checked: Study, results: list[CheckResult]) -> Any:

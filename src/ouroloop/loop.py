@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from ouroloop.assemble import Assembly, assemble, describe_part
-from ouroloop.callbacks import Callback, as_callback
+from ouroloop.assemble import Assembly, assemble, describe_part, with_strength
+from ouroloop.atomic import plain
+from ouroloop.callbacks import LEVELS, Callback, as_callback
 from ouroloop.correction import Correction
 from ouroloop.environment import environment, set_threads
 from ouroloop.errors import OuroloopError, SpecError, StoreError
@@ -29,6 +30,7 @@ from ouroloop.store import MemoryStore, RunStore
 __all__ = ["Loop"]
 
 _PARTS = {"generator": "generators", "regime": "regimes", "corrector": "correctors"}
+_OBJECTS = {"generator", "regime", "corrector", "metrics", "data", "real", "held_out", "label"}
 
 
 class Loop:
@@ -80,7 +82,7 @@ class Loop:
 
         key = Key(seed).child("data")
         objects: dict[str, Any] = {"data": from_arrays(real, label=label, held_out=held_out, key=key)}
-        parts = {"generator": generator, "regime": regime, "corrector": corrector}
+        parts = {"generator": generator, "regime": regime, "corrector": with_strength(corrector, correction_strength)}
         mapping: dict[str, Any] = {"data": {"kind": "object", "object": objects["data"].name}}
         for field, value in parts.items():
             mapping[field], objects[field] = describe_part(_PARTS[field], value, field)
@@ -115,6 +117,11 @@ class Loop:
             base: a run with the same data, generator and seed, whose generation 0 is taken instead of fitted again.
             objects: parts given as Python objects.
         """
+        unknown = set(objects) - _OBJECTS
+        if unknown:
+            raise SpecError(
+                f"unknown argument(s) {', '.join(sorted(unknown))}; objects are {', '.join(sorted(_OBJECTS))}"
+            )
         loop = cls.__new__(cls)
         mapping = spec.resolved() if isinstance(spec, Spec) else dict(spec)
         loop._set_up(mapping, objects, out, cache, callbacks)
@@ -140,32 +147,56 @@ class Loop:
             if done and generations < done[-1]:
                 raise SpecError(f"{path}: has {done[-1]} generations already; fork it to continue from an earlier one")
             spec["generations"] = generations
+        for field in _PARTS.keys() & objects.keys():
+            given, _ = describe_part(_PARTS[field], objects[field], field)
+            stored = {k: v for k, v in spec[field].items() if k in given or k != "correction_strength"}
+            if plain(given, field) != stored:
+                raise SpecError(
+                    f"{path}: {field}: the run was made with {stored}, which is not the {given} given now; "
+                    "fork the run to go on with another part"
+                )
         return cls.from_spec(spec, path, callbacks=callbacks, **_data_objects(objects, spec))
 
     @classmethod
-    def fork(cls, path: Path | str, *, at: int, out: Path | str, callbacks: Sequence[Any] = (), **changes: Any) -> Self:
+    def fork(
+        cls,
+        path: Path | str,
+        *,
+        at: int,
+        out: Path | str,
+        cache: Path | str | None = None,
+        callbacks: Sequence[Any] = (),
+        **changes: Any,
+    ) -> Self:
         """A new run that shares generations 0..`at` with another one and goes on with something changed.
 
         Args:
             path: the run to start from.
             at: the last generation to share.
             out: the new run directory.
+            cache: folder for feature extractors and downloads.
             callbacks: as for `Loop`.
             changes: fields of the specification (``corrector={"kind": "cluster"}``), or Python objects for parts.
         """
         source = RunStore.open(Path(path))
         spec, objects = dict(source.spec), {}
+        strength = changes.pop("correction_strength", None)
+        if strength is not None:
+            changes["corrector"] = with_strength(changes.get("corrector", spec["corrector"]), strength)
+        unknown = set(changes) - set(Spec.model_fields) - _OBJECTS
+        if unknown:
+            raise SpecError(f"unknown field(s) {', '.join(sorted(unknown))}; there are: {', '.join(Spec.model_fields)}")
         for field, value in changes.items():
             if field in _PARTS:
                 spec[field], objects[field] = describe_part(_PARTS[field], value, field)
                 if field == "corrector":
-                    spec[field].setdefault("correction_strength", changes.get("correction_strength", math.inf))
-            elif field in Spec.model_fields:
+                    spec[field].setdefault("correction_strength", math.inf)
+            elif field in Spec.model_fields and field not in _OBJECTS:
                 spec[field] = value
-            elif field != "correction_strength":
+            else:
                 objects[field] = value
         spec = _check_fields(spec, {k: spec[k] for k in (*_PARTS, "data", "metrics")})
-        assembly = assemble(spec, _data_objects(objects, spec))
+        assembly = assemble(spec, _data_objects(objects, spec), cache=None if cache is None else Path(cache))
         source.fork(
             Path(out),
             at=at,
@@ -255,6 +286,8 @@ class Loop:
             self._prune()  # the process before may have been killed between its last commit and this
             state = self.restore(done[-1])
         self.model = None if state is None else state.model
+        if state is not None and self._stopped_before(state):
+            return
         while state is None or state.generation < self.generations:
             state, info = self._advance(state)
             self._state, self.model = state, state.model
@@ -264,6 +297,13 @@ class Loop:
                 self.store.append_event("stopped early", generation=state.generation)
                 return
         self.store.append_event("done", generation=self.generations)
+
+    def _stopped_before(self, state: State) -> bool:
+        """Whether the alarm had ended this run already, from what was measured and not from memory."""
+        if self.spec["stop_on"] == "never":
+            return False
+        levels = [m["alarm"].value for m in state.measurements if "alarm" in m]
+        return bool(levels) and levels[-1] >= LEVELS.index(self.spec["stop_on"])
 
     def _advance(self, state: State | None) -> tuple[State, Info]:
         writer = self.store.begin(0 if state is None else state.generation + 1)
@@ -287,9 +327,9 @@ class Loop:
     def _prune(self) -> None:
         keep = self.spec["keep"]
         if keep["last"] is not None or keep["every"] is not None:
-            self.store.prune(
-                keep_last=keep["last"], keep_every=keep["every"], keep_synthetic=self.step.regime.keeps_history
-            )
+            refitted = self.step.fine_tune and not isinstance(self.step.generator, Saveable)
+            needed = self.step.regime.keeps_history or refitted  # rows that a resumed run would have to read again
+            self.store.prune(keep_last=keep["last"], keep_every=keep["every"], keep_synthetic=needed)
 
     def _shared_start(self) -> Generator | None:
         if self._base is None or not isinstance(self.step.generator, Saveable):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ouroloop import options
+from ouroloop import options, registry
 from ouroloop.correction import Correction
 from ouroloop.errors import DataError, SpecError
 from ouroloop.keys import Key
@@ -51,29 +51,31 @@ def correct_pile(
     """
     from ouroloop.correctors.strength import Strength
     from ouroloop.report import write_report
-    from ouroloop.spec import apply_overrides
+    from ouroloop.spec import apply_overrides, resolve_corrector
 
-    mapping = apply_overrides({"kind": corrector}, overrides)
-    resolved, problems = options.resolve_options("correctors", mapping, ("corrector",))
+    mapping = apply_overrides({"kind": corrector, "correction_strength": correction_strength}, overrides)
+    resolved, problems = resolve_corrector(mapping, ("corrector",))
     if problems:
         raise SpecError("\n".join(f"{'.'.join(map(str, path))}: {text}" for path, text in problems))
     if on_failure not in ("drop", "keep_raw"):
         raise SpecError(f"--on-failure: must be drop or keep_raw, got '{on_failure}'")
     if out.exists() and any(out.iterdir()):
         raise DataError(f"{out}: is not empty; choose another folder, nothing was written")
-    raw, reference = _read(data, label), _read(real, label)
+    reference, names = _read(real, label)
+    raw, _ = _read(data, label, names or None)
     _same_columns(raw, reference, data, real)
     raw = raw.replace(id=synthetic_ids(1, 0, len(raw)), origin=np.ones(len(raw)))
-    part = options.build("correctors", resolved)
-    if not getattr(part, "own_strength", False):
-        part = Strength(corrector=part, correction_strength=correction_strength)
-        resolved = {**resolved, "correction_strength": correction_strength}
+    own = getattr(registry.resolve("correctors", corrector), "own_strength", False)
+    inner = {k: v for k, v in resolved.items() if own or k != "correction_strength"}
+    part = options.build("correctors", inner)
+    if not own:
+        part = Strength(corrector=part, correction_strength=resolved["correction_strength"])
     key = Key(seed)
     ready = part.fit(Reference(reference, name=real.name), key=key.child("corrector"))
     correction = ready.correct(raw, key=key.child("correct"))
     kept = correction.survivors(on_failure)
     out.mkdir(parents=True, exist_ok=True)
-    _write(out, data.suffix, kept, correction, raw)
+    _write(out, data.suffix, kept, correction, names)
     spec = {"name": data.name, "seed": seed, "generations": 1, "corrector": resolved, "on_failure": on_failure}
     spec |= {"data": {"kind": "files", "path": real.name}, "regime": {"kind": "pile"}, "generator": {"kind": "pile"}}
     _record(out / "run", spec, reference, correction, kept, key)
@@ -115,20 +117,35 @@ _FIELDS = ("metric", "value", "low", "high", "floor", "n")
 _NOTHING: Any = None  # these metrics read rows alone
 
 
-def _read(path: Path, label: str | None) -> Samples:
+def _read(path: Path, label: str | None, order: tuple[str, ...] | None = None) -> tuple[Samples, tuple[str, ...]]:
+    """Rows with one main column `x`, and the names of the columns that it was gathered from (none: it was `x`).
+
+    Args:
+        path: the file.
+        label: column with class labels.
+        order: columns to gather, in this order; None: all numeric ones.
+    """
     from ouroloop.tables import read_samples
 
     samples = read_samples(path)
-    if label is not None and label != "label":
+    if label is not None and label not in samples.data_columns:
+        raise DataError(f"{path}: no column '{label}' for --label; there are {', '.join(samples.data_columns)}")
+    if label is not None:
         samples = Samples({("label" if k == label else k): v for k, v in samples.columns.items()})
-    if "x" not in samples.data_columns:
-        numeric = [c for c in samples.data_columns if c != "label" and samples[c].dtype.kind in "biuf"]
-        if not numeric:
-            raise DataError(f"{path}: no numeric column to correct; there are {', '.join(samples.data_columns)}")
-        x = np.stack([samples[c].astype(np.float64) for c in numeric], axis=1)
-        samples = samples.replace(x=x)
+    numeric = tuple(c for c in samples.data_columns if c != "label" and samples[c].dtype.kind in "biuf")
+    if numeric == ("x",) and order is None:
+        samples.check_finite(str(path))
+        return samples, ()
+    names = numeric if order is None else order
+    missing = [c for c in names if c not in numeric]
+    if missing or not names or any(samples[c].ndim != 1 for c in names):
+        raise DataError(
+            f"{path}: expected numeric columns {', '.join(names) or '(any)'}; there are {', '.join(numeric)}"
+        )
+    others = {c: samples[c] for c in samples.columns if c not in numeric}
+    samples = Samples({"x": np.stack([samples[c].astype(np.float64) for c in names], axis=1), **others})
     samples.check_finite(str(path))
-    return samples
+    return samples, names
 
 
 def _same_columns(raw: Samples, real: Samples, data: Path, real_path: Path) -> None:
@@ -140,18 +157,17 @@ def _same_columns(raw: Samples, real: Samples, data: Path, real_path: Path) -> N
         )
 
 
-def _write(out: Path, suffix: str, kept: Samples, correction: Correction, raw: Samples) -> None:
+def _write(out: Path, suffix: str, kept: Samples, correction: Correction, names: tuple[str, ...]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     from ouroloop.tables import write_samples
 
-    numeric = [c for c in raw.data_columns if c not in ("x", "label")]
-    if suffix not in (".npy", ".npz", ".arrow") and numeric:
-        spread = [c for c in numeric if raw[c].dtype.kind in "biuf"]
-        kept = kept.replace(**{c: kept.x[:, i] for i, c in enumerate(spread)})
-        kept = kept.only([c for c in kept.data_columns if c != "x"])
+    if names:  # back into the columns that the rows came in
+        spread = {name: kept.x[:, i] for i, name in enumerate(names)}
+        kept = Samples({**{k: v for k, v in kept.columns.items() if k != "x"}, **spread})
     write_samples(out / f"corrected{suffix}", kept)
+    raw = correction.raw
     table = {
         "id": raw.id,
         "parent": raw.parent,

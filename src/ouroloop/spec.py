@@ -16,7 +16,17 @@ from ouroloop import options, registry
 from ouroloop.errors import SpecError
 from ouroloop.yaml_file import YamlFile, dump, parse_scalar, read_yaml
 
-__all__ = ["Evaluation", "Guards", "Keep", "Spec", "apply_overrides", "merge", "semantic", "starting_point"]
+__all__ = [
+    "Evaluation",
+    "Guards",
+    "Keep",
+    "Spec",
+    "apply_overrides",
+    "merge",
+    "resolve_corrector",
+    "semantic",
+    "starting_point",
+]
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 # Fields that change where, how fast or for how long a run goes, but none of its numbers.
@@ -100,7 +110,7 @@ class Spec(BaseModel):
             if field not in resolved:
                 continue
             resolved[field], found = (
-                _resolve_corrector(resolved[field], (field,))
+                resolve_corrector(resolved[field], (field,))
                 if field == "corrector"
                 else options.resolve_options(family, resolved[field], (field,))
             )
@@ -154,7 +164,7 @@ def starting_point(resolved: Mapping[str, Any]) -> dict[str, Any]:
     return {"data": _without_free(resolved["data"]), "generator": trimmed, "seed": resolved["seed"]}
 
 
-def _resolve_corrector(given: Any, path: tuple[str | int, ...]) -> tuple[dict[str, Any], list[options.Problem]]:
+def resolve_corrector(given: Any, path: tuple[str | int, ...]) -> tuple[dict[str, Any], list[options.Problem]]:
     """Every corrector takes a correction_strength; those that do not bring their own are wrapped."""
     given = {"kind": given} if isinstance(given, str) else given
     if not isinstance(given, Mapping) or "correction_strength" not in given:
@@ -211,6 +221,8 @@ def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[s
     Raises:
         SpecError: an assignment without '=' or through something that is no mapping.
     """
+    if not isinstance(data, Mapping):
+        raise SpecError("a specification is a mapping of fields, not a list or a single value")
     result = copy.deepcopy(dict(data))
     for text in overrides:
         match = re.fullmatch(r"([\w\-.]+)=(.*)", text, re.DOTALL)

@@ -52,7 +52,7 @@ class Info:
         model: its fitted generator.
         training: the rows that it was fitted on.
         synthetic: the corrected synthetic rows that entered, or None in generation 0.
-        metrics: name -> Measurement; empty in generations that are not measured.
+        metrics: name -> Measurement; only the counts of rows in generations that are not measured.
         verdicts: number of raw rows by verdict.
         preview: up to 100 rows of the evaluated model's samples.
         corrections_preview: before, x (= after), verdict, distance of up to 64 raw rows.

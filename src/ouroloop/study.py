@@ -61,7 +61,9 @@ class Study(BaseModel):
     def read(cls, source: Path | str, *, quick: bool = False, overrides: Sequence[str] = ()) -> Study:
         """Read a study by name or path; `overrides` go to the base, for example ``generations=3``."""
         file = find_study(source)
-        data = dict(file.data or {})
+        if not isinstance(file.data, dict):
+            raise SpecError(f"a study is a mapping of fields{file.where(())}")
+        data = dict(file.data)
         if quick:
             change = data.get("quick", {})
             data = merge({**data, "base": data.get("base", {})}, change if isinstance(change, dict) else {})
@@ -80,6 +82,11 @@ class Study(BaseModel):
 
     def spec(self, arm: Arm, seed: int, *, file: YamlFile | None = None) -> Spec:
         """The checked specification of one arm and seed."""
+        fixed = {"seed", "name", "arm"} & {*self.base, *arm.set}
+        if fixed:
+            raise SpecError(
+                f"arm '{arm.name}': {', '.join(sorted(fixed))} cannot be set; a study sets it (see `seeds`)"
+            )
         mapping = {**merge(self.base, arm.set), "name": f"{self.name}-{arm.name}", "arm": arm.name, "seed": seed}
         try:
             return Spec.from_mapping(mapping)
@@ -146,19 +153,11 @@ def _starts(study: Study, out: Path) -> list[Cell]:
     """Generation 0, once a seed: it is the same in every arm that shares data, generator and seed."""
     cells = []
     for seed in study.seeds:
-        spec = study.spec(study.arms[0], seed).resolved()
-        spec = {
-            **spec,
-            "generations": 0,
-            "metrics": [],
-            "arm": "generation-0",
-            "regime": {"kind": "real_only", **_NONE},
-        }
+        first = study.spec(study.arms[0], seed)
+        plain = {"data": first.data, "generator": first.generator, "regime": "real_only", "seed": seed}
+        spec = Spec.from_mapping({**plain, "name": study.name, "arm": "generation-0", "generations": 0}).resolved()
         cells.append(Cell(f"generation 0, seed {seed}", spec, _start_path(out, seed)))
     return cells
-
-
-_NONE = {"synthetic_ratio": 0.0}
 
 
 def _cells(study: Study, out: Path) -> list[Cell]:
@@ -182,7 +181,9 @@ def read_rows(study: Study, out: Path) -> dict[tuple[str, str], dict[int, dict[i
 
     rows: dict[tuple[str, str], dict[int, dict[int, float]]] = {}
     for arm in study.arms:
-        for path in sorted((out / arm.name).rglob("metrics.parquet")):
+        for path in (out / arm.name / f"seed-{seed}" / "metrics.parquet" for seed in study.seeds):
+            if not path.is_file():
+                continue
             for row in pq.read_table(path, columns=["seed", "generation", "metric", "value"]).to_pylist():
                 by_seed = rows.setdefault((arm.name, row["metric"]), {})
                 by_seed.setdefault(row["seed"], {})[row["generation"]] = row["value"]

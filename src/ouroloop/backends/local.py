@@ -1,7 +1,8 @@
 """Many runs on one machine: a pool of processes, each with its share of the threads.
 
 A cell is one run: a specification and a directory. Cells are independent; one that fails leaves the others
-running. A cell may start from another run's generation 0, so that arms which differ only afterwards share it.
+running; where a process is killed the pool ends, and running again resumes what was not finished. A cell may start
+from another run's generation 0, so that arms which differ only afterwards share it.
 """
 
 from __future__ import annotations
@@ -86,11 +87,11 @@ def run_cells(
                     try:
                         _note(failures, cell, future.result())
                     except BrokenProcessPool:
-                        failures[cell.name] = "its process died (killed, or out of memory); run again to resume it"
+                        failures[cell.name] = "not finished: a worker process died (killed, no memory?); run again"
             _drain(events, listener)
     if failures:
         details = "\n".join(f"  {name}: {text}" for name, text in failures.items())
-        raise PartError(f"{len(failures)} of {len(cells)} runs failed; the others are complete:\n{details}")
+        raise PartError(f"{len(failures)} of {len(cells)} runs did not finish; the others are complete:\n{details}")
 
 
 def _note(failures: dict[str, str], cell: Cell, error: str | None) -> None:

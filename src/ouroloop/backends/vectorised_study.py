@@ -39,7 +39,9 @@ def run_study_vectorised(study: Study, out: Path, *, listener: Listener | None =
 
     def progress(done: int, total: int) -> None:
         if listener is not None:
-            listener(CellEvent("all arms and seeds", done - 1, total - 1))
+            # counted like the cells of the local backend: every seed's generations, and generation 0 twice
+            every = len(study.seeds) * (1 + sum(spec["generations"] + 1 for spec in specs))
+            listener(CellEvent("all arms and seeds", done * every // total - 1, every - 1))
 
     here = environment()
     for spec, result in zip(specs, run_grid(specs, study.seeds, progress), strict=True):
@@ -111,6 +113,8 @@ def _write(
         seed=spec["seed"],
         exist_ok=True,
     )
+    if store.spec["generations"] != spec["generations"]:
+        store.write_spec(spec)
     store.write_forecasts(forecasts)
     length = spec["generations"] + 1
     predicted = {f["metric"]: f["values"] for f in reversed(forecasts)}
