@@ -81,12 +81,7 @@ def write_run(
     path.mkdir(parents=True)
     pq.write_table(metric_rows(arm, seed, curves), path / "metrics.parquet")
     (path / "spec.yaml").write_text(spec, encoding="utf-8")
-    environment = {
-        "ouroloop": "0.1.0",
-        "python": "3.11.9",
-        "versions": {"numpy": "2.4.6", "torch": "2.13.0"},
-        "cpu": "2 cores",
-    }
+    environment = {"python": "3.11.9", "cpus": 2, "packages": {"ouroloop": "0.1.0", "numpy": "2.4.6"}}
     (path / "environment.json").write_text(json.dumps(environment))
     (path / "forecasts.json").write_text(json.dumps(list(forecasts)))
     (path / "events.jsonl").write_text('{"event": "started"}\n')

@@ -53,6 +53,24 @@ def test_same_arm_name_with_the_same_seed_or_another_spec_is_two_arms(
     assert [arm.label for arm in load(paths).arms] == ["a (old)", "a (new)"]
 
 
+def test_one_arm_name_in_several_arm_folders_is_named_after_these(make_runs: ModuleType, tmp_path: Path) -> None:
+    for folder in ("replace", "accumulate"):
+        for seed in (0, 1):
+            run(make_runs, tmp_path / "two" / folder / f"seed-{seed}", arm="main", seed=seed)
+    arms = load([tmp_path / "two"]).arms
+    assert [(arm.label, arm.seeds) for arm in arms] == [("main (accumulate)", (0, 1)), ("main (replace)", (0, 1))]
+
+
+def test_the_same_study_from_two_places_is_named_after_both(make_runs: ModuleType, tmp_path: Path) -> None:
+    for place in ("old", "new"):
+        for arm in ("a", "b"):
+            run(make_runs, tmp_path / place / arm / "seed-0", arm=arm)
+    labels = [arm.label for arm in load([tmp_path / "old", tmp_path / "new"]).arms]
+    assert labels == ["a (old)", "a (new)", "b (old)", "b (new)"]
+    together = [arm.label for arm in load([tmp_path]).arms]
+    assert together == ["a (new/a)", "a (old/a)", "b (new/b)", "b (old/b)"]
+
+
 def test_a_metrics_file_with_several_arms_and_seeds_is_split(make_runs: ModuleType, tmp_path: Path) -> None:
     path = run(make_runs, tmp_path / "all")
     tables = [make_runs.metric_rows(arm, seed, CURVE) for arm in ("x", "y") for seed in (0, 7)]
@@ -89,6 +107,13 @@ def test_names_come_from_the_folders_where_the_files_do_not_say(tmp_path: Path) 
     (tmp_path / "my_arm" / "seed-5" / "generations" / ".tmp-0001").mkdir()
     (arm,) = load([tmp_path / "my_arm" / "seed-5"]).arms
     assert (arm.name, arm.label, arm.seeds, arm.last_generation) == ("my_arm", "my arm", (5,), 0)
+
+
+def test_arm_and_seed_of_a_run_that_measured_nothing_yet_come_from_run_json(tmp_path: Path) -> None:
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "run.json").write_text('{"arm": "mine", "seed": 4}')
+    (arm,) = load([tmp_path / "r"]).arms
+    assert (arm.name, arm.seeds) == ("mine", (4,))
 
 
 @pytest.mark.parametrize(

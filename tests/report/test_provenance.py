@@ -36,10 +36,10 @@ def test_the_recorded_command_comes_before_the_study_and_the_spec(make_runs: Mod
 def test_the_environment_names_what_is_not_the_same_everywhere(digits: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(digits, tmp_path / "digits")
     path = copy / "cluster" / "seed-1" / "environment.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "cpu": "64 cores"}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "cpus": 64}))
     entries, varying = environment_of(load([copy]))
-    assert ("versions.numpy", "2.4.6") in entries
-    assert varying == ["cpu"]
+    assert ("packages.numpy", "2.4.6") in entries
+    assert varying == ["cpus"]
 
 
 def test_citations_name_version_paper_and_forecasts_once(gaussian: Path) -> None:
@@ -48,6 +48,7 @@ def test_citations_name_version_paper_and_forecasts_once(gaussian: Path) -> None
         "Gillman et al. 2024, Section 5.",
         "Forecast: closed form, eq. 7",
         "Forecast: Gillman et al. 2024, Theorem 4.3",
+        "BibTeX of every method used: ouroloop cite gaussian",
     ]
 
 

@@ -114,7 +114,7 @@ def _reading(setting: _Setting) -> list[str]:
     for shape, tone in setting.tones.items():
         size = "×".join(map(str, shape))
         lines.append(
-            f"Pictures of {size} pixels, values {number(tone.low)} to {number(tone.high)}, the same for all arms"
+            f"Pictures of {size} pixels on one grey scale for all arms, {number(tone.low)} to {number(tone.high)}"
         )
     if setting.windows:
         lines.append("Grey: generation 0, fitted to real data alone. Ellipses: two standard deviations")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from ouroloop.report.runs import Run, read_runs
 
 __all__ = ["Arm", "Results", "Study", "load"]
 
-_RUN_FILES = ("metrics.parquet", "spec.yaml", "generations")
+_RUN_FILES = ("run.json", "metrics.parquet", "spec.yaml", "generations")
 _DEEPEST = 3  # folder of studies / study / arm / seed
 _IDENTITY_KEYS = ("seed", "arm", "name", "title", "path", "runs")  # differ between runs of one arm
 
@@ -96,7 +97,7 @@ def load(paths: Sequence[Path]) -> Results:
             if _is_run(folder):
                 runs.extend((given, run) for run in read_runs(folder))
         if len(runs) == before and not any(given.resolve() in (p, *p.parents) for p in seen if _is_run(p)):
-            raise StoreError(f"{given}: holds no run (a run has spec.yaml, metrics.parquet or generations/)")
+            raise StoreError(f"{given}: holds no run (a run has run.json, spec.yaml, metrics.parquet or generations/)")
     arms = _arms(runs, studies)
     return Results(arms=arms, studies=tuple(studies), notes=tuple(_notes(arms)))
 
@@ -156,21 +157,34 @@ def _arms(runs: Sequence[tuple[Path, Run]], studies: Sequence[Study]) -> tuple[A
 
 
 def _split(members: Sequence[tuple[Path, Run]]) -> dict[str, list[Run]]:
-    """{"": runs} where the runs are seeds of one arm, else {name of the place: its runs}."""
-    seeds = [run.seed for _, run in members]
-    specs = [{k: v for k, v in run.spec.items() if k not in _IDENTITY_KEYS} for _, run in members if run.spec]
-    if len(set(seeds)) == len(seeds) and all(spec == specs[0] for spec in specs):
-        return {"": [run for _, run in members]}
-    places: dict[str, list[Run]] = {}
-    for given, run in members:
-        inside = len({r.seed for g, r in members if g == given}) == sum(g == given for g, _ in members)
-        place = given.resolve().name if inside else run.path.resolve().name
-        taken = places.setdefault(place, [])
-        if any(other.seed == run.seed for other in taken):
-            place = str(run.path)
-            taken = places.setdefault(place, [])
-        taken.append(run)
-    return {place: runs for place, runs in places.items() if runs}
+    """{"": runs} where the runs are seeds of one arm, else {a name of the place: its runs}, the shortest that tells."""
+    namings: tuple[Callable[[Path, Run], str], ...] = (
+        lambda given, run: "",
+        lambda given, run: given.resolve().name,
+        lambda given, run: _arm_folder(run).name,
+        lambda given, run: os.path.relpath(_arm_folder(run), given.resolve()),
+        lambda given, run: os.path.relpath(_arm_folder(run), given.resolve().parent),
+        lambda given, run: _arm_folder(run).as_posix(),
+    )
+    for naming in namings:
+        places: dict[str, list[Run]] = {}
+        for given, run in members:
+            places.setdefault(naming(given, run), []).append(run)
+        if all(_one_arm(runs) for runs in places.values()):
+            return places
+    return {run.path.as_posix(): [run] for _, run in members}
+
+
+def _one_arm(runs: Sequence[Run]) -> bool:
+    """Whether the runs can be seeds of one arm: no seed twice, and equal specs but for what names a run."""
+    specs = [{k: v for k, v in run.spec.items() if k not in _IDENTITY_KEYS} for run in runs if run.spec]
+    return len({run.seed for run in runs}) == len(runs) and all(spec == specs[0] for spec in specs)
+
+
+def _arm_folder(run: Run) -> Path:
+    """The folder that is named after the arm: that of the run, or the one around ``seed-<k>``."""
+    path = run.path.resolve()
+    return path.parent if path.name.startswith("seed-") else path
 
 
 def _readable(name: str) -> str:

@@ -74,8 +74,6 @@ def render(results: Results, *, title: str | None = None, baseline: str | None =
     corrections, silent = corrections_of(results)
     style, script = _style(), _script()
     against = baseline_of(results, baseline)
-    environment, varying = provenance.environment_of(results)
-    files, more_runs = provenance.files_of(results)
     arms = [{"label": arm.label, "look": look} for arm, look in zip(results.arms, looks(results.arms), strict=True)]
     main = [c for c in charts if c.name.name not in BOOKKEEPING]
     return (
@@ -106,16 +104,25 @@ def render(results: Results, *, title: str | None = None, baseline: str | None =
             silent=silent,
             checks=[check for study in results.studies for check in study.checks],
             timeline=timeline_of(results),
-            differing=provenance.differing(results),
-            specs=provenance.specs_of(results),
-            environment=environment,
-            varying=varying,
-            commands=provenance.commands(results),
-            citations=provenance.citations(results),
-            files=files,
-            more_runs=more_runs,
+            **_origins(results),
         )
     )
+
+
+def _origins(results: Results) -> dict[str, Any]:
+    """What the last section needs: specs, environment, commands, citations, files."""
+    environment, varying = provenance.environment_of(results)
+    files, more_runs = provenance.files_of(results)
+    return {
+        "differing": provenance.differing(results),
+        "specs": provenance.specs_of(results),
+        "environment": environment,
+        "varying": varying,
+        "commands": provenance.commands(results),
+        "citations": provenance.citations(results),
+        "files": files,
+        "more_runs": more_runs,
+    }
 
 
 @cache

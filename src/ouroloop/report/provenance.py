@@ -16,6 +16,7 @@ __all__ = ["FileRow", "SpecText", "citations", "commands", "differing", "environ
 _IDENTITY = ("arm", "name", "seed", "title", "path", "runs")
 _MOST_FILES = 60
 _WHAT = {
+    "run.json": "arm, seed, ancestry, checksums",
     "spec.yaml": "the resolved specification",
     "environment.json": "versions, machine and command",
     "fingerprint.json": "digest of the fields that matter",
@@ -99,16 +100,15 @@ def commands(results: Results) -> list[str]:
 
 
 def citations(results: Results) -> list[str]:
-    """What to cite: the software and its version, the studies' papers, the sources of the forecasts drawn."""
-    versions = {
-        str(run.environment.get("ouroloop") or run.environment.get("versions", {}).get("ouroloop") or "")
-        for run in results.runs
-        if isinstance(run.environment.get("versions", {}), Mapping)
-    } - {""}
+    """What to cite: the software and its version, the studies' papers, the forecasts' sources; and where BibTeX is."""
+    versions = {flattened(run.environment).get("packages.ouroloop", "") for run in results.runs} - {""}
     version = f", version {' and '.join(sorted(versions))}" if versions else ""
     lines = [f"Ouroloop: run, correct, measure and forecast self-consuming training loops{version}."]
     lines += [study.reference for study in results.studies if study.reference]
     lines += [f"Forecast: {f.source}" for run in results.runs for f in run.forecasts if f.source]
+    places = [study.path for study in results.studies] or [run.path for run in results.runs]
+    base = _base(results)
+    lines.append(f"BibTeX of every method used: ouroloop cite {' '.join(_relative(p, base) for p in places[:8])}")
     return list(dict.fromkeys(lines))
 
 

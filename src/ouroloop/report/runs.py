@@ -100,7 +100,7 @@ def read_runs(path: Path) -> list[Run]:
     forecasts = _forecasts(path / "forecasts.json")
     folders = generation_folders(path)
     notes = [f"{name} is missing" for name in ("spec.yaml", "environment.json") if not (path / name).exists()]
-    default_arm, default_seed = _names(path, spec)
+    default_arm, default_seed = _names(path, {**spec, **_object(read_json(path / "run.json"))})
     groups: dict[tuple[str, int], dict[str, Track]] = {}
     if (path / "metrics.parquet").exists():
         groups = _tracks(path / "metrics.parquet", default_arm, default_seed)
@@ -118,7 +118,7 @@ def read_runs(path: Path) -> list[Run]:
             tracks=tracks,
             spec=spec,
             spec_text=spec_text,
-            environment=environment if isinstance(environment, dict) else {},
+            environment=_object(environment),
             forecasts=forecasts,
             folders=folders,
             notes=tuple(notes),
@@ -127,8 +127,12 @@ def read_runs(path: Path) -> list[Run]:
     ]
 
 
+def _object(content: Any) -> dict[str, Any]:
+    return content if isinstance(content, dict) else {}
+
+
 def _names(path: Path, spec: Mapping[str, Any]) -> tuple[str, int]:
-    """Arm and seed of a run whose metrics do not say: from the spec, else from the folders' names."""
+    """Arm and seed of a run whose metrics do not say: from run.json or the spec, else from the folders' names."""
     resolved = path.resolve()
     head, _, number = resolved.name.rpartition("-")
     in_study = head == "seed" and number.isdigit()
