@@ -66,7 +66,8 @@ class Key:
 
     def rng(self) -> np.random.Generator:
         """The NumPy generator at the start of this stream (Philox, counter based)."""
-        return np.random.Generator(np.random.Philox(_Words(self.integer(128))))
+        words: Any = _Words(self.integer(128))  # the stubs know SeedSequence alone
+        return np.random.Generator(np.random.Philox(words))
 
     def torch(self, device: str | torch.device = "cpu") -> torch.Generator:
         """The torch generator at the start of this stream."""

@@ -156,7 +156,8 @@ def starting_point(resolved: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that generation 0's model depends on: runs that agree in them may share it."""
     generator = _without_free(resolved["generator"])
     kind = generator.get("kind", "object")
-    later = set() if kind == "object" else set(getattr(registry.resolve("generators", kind), "later_options", ()))
+    part = None if kind == "object" else registry.resolve("generators", kind)
+    later: set[str] = set(getattr(part, "later_options", ()))
     for option in ("steps", "learning_rate"):
         if later and generator.get(f"first_{option}") is not None:
             later.add(option)
