@@ -118,8 +118,13 @@ def test_doctor_finds_a_working_machine(folder):
 
 
 def test_shell_completion_is_offered(folder):
-    shown = ouroloop("--show-completion", cwd=folder, check=False, SHELL="/bin/bash")
-    assert "complete" in (shown.stdout + shown.stderr).lower()
+    program = Path(sys.executable).with_name("ouroloop")
+    for shell in ("bash", "zsh", "fish"):
+        shown = subprocess.run(
+            [program], env={**os.environ, "_OUROLOOP_COMPLETE": f"source_{shell}"}, capture_output=True, text=True
+        )
+        assert shown.returncode == 0, shown.stderr
+        assert "_OUROLOOP_COMPLETE=complete_" in shown.stdout
 
 
 @pytest.mark.slow
