@@ -102,7 +102,7 @@ def with_strength(corrector: Any, strength: float) -> Any:
     """A corrector's name or mapping with this correction_strength; objects as they are."""
     if strength == float("inf") or not isinstance(corrector, str | Mapping):
         return corrector
-    mapping = {"kind": corrector} if isinstance(corrector, str) else dict(corrector)
+    mapping: dict[str, Any] = {"kind": corrector} if isinstance(corrector, str) else dict(corrector)
     mapping["correction_strength"] = strength
     return mapping
 
