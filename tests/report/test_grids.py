@@ -82,7 +82,7 @@ def test_many_frames_are_bounded_with_the_first_seed_in_full(digits: Path, monke
 
 
 def test_generations_are_bounded(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(previews, "MOST_GENERATIONS", 4)
+    monkeypatch.setattr(grids, "_TRADES", ((4, 1),))
     gallery = gallery_of(load([digits]))
     assert gallery is not None
     assert gallery.generations == (0, 3, 7, 10)
@@ -96,6 +96,17 @@ def test_pictures_are_bounded_in_bytes(digits: Path, monkeypatch: pytest.MonkeyP
     size = sum(len(frame.body) for panel in gallery.panels for frame in panel.frames)
     assert size < 120_000 * 1.25  # the estimate is taken from one frame, and there is a tag around each
     assert int(gallery.panels[0].first.note.split()[0]) < 100
+
+
+def test_large_pictures_lose_generations_before_they_become_too_few(
+    digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grids, "_TRADES", ((60, 100), (5, 64), (2, 1)))
+    monkeypatch.setattr(grids, "MOST_IMAGE_BYTES", 200_000)
+    gallery = gallery_of(load([digits]))
+    assert gallery is not None
+    assert len(gallery.generations) == 5
+    assert int(gallery.panels[0].first.note.split()[0]) >= 64
 
 
 def test_points_share_one_reference(gaussian: Path) -> None:

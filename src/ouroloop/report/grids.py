@@ -31,6 +31,7 @@ __all__ = [
 
 MOST_IMAGE_BYTES = 1_500_000  # data URIs of all frames together
 _COUNTS = (100, 64, 49, 36, 25, 16, 9)  # pictures a frame, the first that fits
+_TRADES = ((60, 36), (31, 25), (21, 16), (11, 1))  # generations at most, pictures a frame at least; the first that fits
 _TEXTS, _TEXT_LENGTH = 8, 240
 _ROWS, _COLUMNS = 8, 6
 _REFERENCE = "reference-points"  # identity of the SVG group that all scatter panels show in grey
@@ -87,10 +88,9 @@ def gallery_of(results: Results) -> Gallery | None:
     Raises:
         StoreError: a preview is truncated; the message names the file.
     """
-    plan = plan_of(results)
+    plan, setting = _fitted(results)
     if not plan.generations:
         return None
-    setting = _setting(plan)
     arm_looks, panels, notes = looks(results.arms), [], []
     for place, arm in enumerate(results.arms):
         frames = _frames(plan, place, arm_looks[place], arm.label, setting)
@@ -106,6 +106,15 @@ def gallery_of(results: Results) -> Gallery | None:
         reference_svg(setting.references[2], setting.windows[2], _REFERENCE) if 2 in setting.windows else Markup("")
     )
     return Gallery(plan.generations, tuple(seeds), tuple(panels), tuple(notes), shared) if panels else None
+
+
+def _fitted(results: Results) -> tuple[Plan, _Setting]:
+    """What is shown: fewer generations rather than fewer than a handful of pictures in each."""
+    tried = ((plan, _setting(plan), least) for g, least in _TRADES for plan in [plan_of(results, g)])
+    for plan, setting, least in tried:
+        if min(setting.counts.values(), default=least) >= least:
+            return plan, setting
+    raise AssertionError("the last trade-off takes any number of pictures")
 
 
 def _reading(setting: _Setting) -> list[str]:

@@ -78,12 +78,12 @@ def read_preview(path: Path) -> Preview | None:
     return Preview(columns)
 
 
-def plan_of(results: Results) -> Plan:
-    """Which previews fit on the page: at most 60 generations of each arm's first seed, then other seeds."""
+def plan_of(results: Results, most: int = MOST_GENERATIONS) -> Plan:
+    """Which previews fit on the page: at most `most` generations of each arm's first seed, then other seeds."""
     runs = {i: tuple(r for r in arm.runs if _has_preview(r)) for i, arm in enumerate(results.arms)}
     runs = {i: have for i, have in runs.items() if have}
     every = sorted({g for have in runs.values() for r in have[:1] for g in r.folders if preview_path(r, g).exists()})
-    kept = [every[i] for i in thinned(len(every), MOST_GENERATIONS)] if every else []
+    kept = [every[i] for i in thinned(len(every), most)] if every else []
     if len(kept) * sum(map(len, runs.values())) > MOST_FRAMES:
         rest = max(MOST_FRAMES - len(kept) * len(runs), 0) // (_FEW * len(runs))
         runs = {i: have[: 1 + rest] for i, have in runs.items()}
