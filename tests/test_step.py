@@ -148,6 +148,43 @@ def test_labels_asked_for(mode):
         assert set(labels) <= {0, 1, 2, 3}
 
 
+@dataclass(frozen=True)
+class Captioned(Normal):
+    """Names the columns that it is conditioned on."""
+
+    condition_columns: tuple[str, ...] = ("caption", "length")
+    labelled: bool = True
+
+
+@pytest.mark.parametrize("mode", ["balanced", "empirical"])
+def test_a_generator_is_asked_for_whole_conditions_of_real_rows(mode):
+    names = np.array([f"clip {i}" for i in range(40)])
+    real = Samples.of(np.zeros((40, 1)), caption=names, length=np.arange(40) + 10)
+    a_step = step(reference=Reference(real), generator=Captioned(), condition=mode)
+    drawn = walk(a_step, 1)[1][1].synthetic
+    rows = drawn.take(np.arange(len(drawn)))
+    position = rows["length"] - 10
+    np.testing.assert_array_equal(rows["caption"], names[position])
+    distinct = len(np.unique(position))
+    assert (distinct == len(rows)) if mode == "balanced" else (distinct < len(rows))
+
+
+def test_evaluation_asks_for_conditions_that_the_model_was_not_trained_on():
+    def captioned(prefix, n):
+        return Samples.of(np.zeros((n, 1)), caption=np.array([f"{prefix} {i}" for i in range(n)]), length=np.ones(n))
+
+    seen = []
+
+    class Spy(Mean):
+        def measure(self, generated, *, generator, key):
+            seen.extend(generated["caption"])
+            return super().measure(generated, generator=generator, key=key)
+
+    reference = Reference(captioned("real", 40), captioned("held out", 7))
+    walk(step(reference=reference, generator=Captioned(), metrics=(Spy(),)), 1)
+    assert set(seen) == {f"held out {i}" for i in range(7)}
+
+
 def test_fine_tuning_hands_on_the_previous_model():
     anew, tuned = (walk(step(fine_tune=f), 2)[0].model.mean for f in (False, True))
     assert abs(anew) < 1

@@ -79,7 +79,11 @@ class Dataset(Protocol):
 
 @runtime_checkable
 class Generator(Protocol):
-    """A generative model. A part in the registry is unfitted; `fit` returns a fitted copy."""
+    """A generative model. A part in the registry is unfitted; `fit` returns a fitted copy.
+
+    A generator that is conditioned on other columns than ``label`` names them in an attribute ``condition_columns``,
+    for example ``("caption", "length")``; the loop then hands it these columns of real rows.
+    """
 
     def fit(self, training: Pool, *, key: Key, previous: Self | None = None) -> Self:
         """Fit to the rows of `training` and return the fitted model; `self` and `previous` stay as they were.

@@ -81,7 +81,7 @@ class Spec(BaseModel):
     ] = "scratch"
     condition: Annotated[
         Literal["balanced", "empirical", "none"],
-        Field(description="labels to draw for: cycling through the classes, as frequent as in real data, or none"),
+        Field(description="what to draw for: every class (or caption) equally often, as in real data, or nothing"),
     ] = "balanced"
     on_failure: Annotated[
         Literal["drop", "keep_raw"], Field(description="what becomes of rows that the corrector failed on")

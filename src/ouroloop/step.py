@@ -119,7 +119,8 @@ class Step:
         regime, corrector, metrics: prepared parts. metrics have seen the held-out rows, the corrector has not.
         alarm: judges the history of measurements, or None.
         fine_tune: continue from the previous generation's model instead of starting from scratch.
-        condition: "balanced", "empirical" or "none"; matters where the real rows have a label.
+        condition: "balanced", "empirical" or "none"; matters where the real rows have a label, or the columns that
+            the generator names in its `condition_columns`.
         evaluation_rows, evaluate_every, last_generation: when and on how many rows metrics are computed.
         min_real_share, subsample: the guard, and whether it trains on fewer synthetic rows or stops.
         shard_rows: rows drawn and corrected at a time.
@@ -222,12 +223,11 @@ class Step:
 
     def _draw(self, model: Generator, n_real: int, generation: int, key: Key, sink: Sink) -> tuple[Pool, _Tally]:
         n = self.regime.draws(n_real, generation)
-        labels = self._labels(n, key.child("condition"))
+        conditions = self._conditions(n, self.reference.real, key.child("condition"))
         tally = _Tally()
         for shard, start in enumerate(range(0, n, self.shard_rows)):
             count = min(self.shard_rows, n - start)
-            condition = None if labels is None else {"label": labels[start : start + count]}
-            raw = self._sample(model, count, key.child("sample", shard), condition)
+            raw = self._sample(model, count, key.child("sample", shard), _part(conditions, start, count))
             raw = raw.replace(
                 id=synthetic_ids(generation, start, count),
                 origin=np.full(count, generation),
@@ -250,14 +250,19 @@ class Step:
         raw.check_finite("rows drawn from the generator")
         return raw
 
-    def _labels(self, n: int, key: Key) -> np.ndarray | None:
-        if self.condition == "none" or "label" not in self.reference.real.data_columns:
+    def _conditions(self, n: int, rows: Samples, key: Key) -> Condition | None:
+        """What to draw for: labels, or whole conditions (a caption with its length) of real rows."""
+        columns = getattr(self.generator, "condition_columns", ("label",))
+        if self.condition == "none" or n == 0 or not set(columns) <= set(rows.data_columns):
             return None
-        labels = self.reference.real.label
-        if self.condition == "balanced":
-            classes = np.unique(labels)
-            return classes[np.arange(n) % len(classes)]
-        return labels[key.rng().integers(len(labels), size=n)]
+        if self.condition == "empirical":
+            chosen = key.rng().integers(len(rows), size=n)
+        elif columns == ("label",):
+            classes = np.unique(rows.label)
+            return {"label": classes[np.arange(n) % len(classes)]}
+        else:  # every real row's condition equally often, in an order of this generation's own
+            chosen = key.rng().permutation(len(rows))[np.arange(n) % len(rows)]
+        return {name: rows[name][chosen] for name in columns}
 
     def _training_rows(self, real: Samples, history: tuple[Pool, ...], generation: int, key: Key) -> Pool:
         columns = history[-1].data_columns
@@ -318,13 +323,19 @@ class Step:
 
     def _evaluation_rows(self, model: Generator, key: Key) -> Samples:
         n = self.evaluation_rows
-        labels = self._labels(n, key.child("condition"))
+        own = getattr(self.generator, "condition_columns", None)
+        asked = self.reference.held_out if own else None  # captions that the model was not trained on
+        conditions = self._conditions(n, self.reference.real if asked is None else asked, key.child("condition"))
         shards: list[Samples] = []
         for start in range(0, n, self.shard_rows):
             count = min(self.shard_rows, n - start)
-            condition = None if labels is None else {"label": labels[start : start + count]}
-            shards.append(self._sample(model, count, key.child("sample", len(shards)), condition))
+            stream = key.child("sample", len(shards))
+            shards.append(self._sample(model, count, stream, _part(conditions, start, count)))
         return Samples.concat(shards) if shards else self.reference.real.take(slice(0, 0))
+
+
+def _part(conditions: Condition | None, start: int, count: int) -> Condition | None:
+    return None if conditions is None else {name: c[start : start + count] for name, c in conditions.items()}
 
 
 def preview_of(rows: Samples) -> dict[str, np.ndarray]:
