@@ -1,0 +1,16 @@
+"""Human motion as data: a library that data sets, correctors, metrics and generators share. It imports none of them.
+
+Everything is numpy float64 in metres, seconds and radians, time first, y up; quaternions are unit, w first.
+
+Modules:
+    rotations: quaternions, matrices, Euler angles, rotation vectors and the 6-number representation, vectorised.
+    skeleton: joints, their parents and rest offsets; forward kinematics; the 22 joints of HumanML3D.
+    rest_pose: a T-posed skeleton from joint positions.
+    motion: a skeleton that moves: root track, local rotations and frame rate.
+    humanml3d: the 263-number representation of HumanML3D, both ways.
+    inverse_kinematics: joint positions to local rotations.
+    mapping: other skeletons' joints to the 22 of HumanML3D.
+    units: units of length and the guard against 50-metre humans.
+    files: reads and writes any of the formats below.
+    bvh, asf_amc, deepmimic, clip_archive, humanml3d_folder, amass: one file format each.
+"""
