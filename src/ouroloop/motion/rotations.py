@@ -131,8 +131,11 @@ def from_6d(six: np.ndarray) -> np.ndarray:
 
 def to_6d(q: np.ndarray) -> np.ndarray:
     """The first two columns of the rotation matrix, one after the other, (..., 6)."""
-    matrix = to_matrix(q)
-    return np.concatenate([matrix[..., 0], matrix[..., 1]], axis=-1)
+    w, x, y, z = q[..., 0], q[..., 1], q[..., 2], q[..., 3]
+    out = np.empty((*q.shape[:-1], 6))
+    out[..., 0], out[..., 1], out[..., 2] = 1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)
+    out[..., 3], out[..., 4], out[..., 5] = 2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x)
+    return out
 
 
 def from_rotation_vector(vector: np.ndarray) -> np.ndarray:
@@ -208,12 +211,14 @@ def between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
     For opposite directions the axis is the coordinate axis most perpendicular to a, made perpendicular to it.
     """
-    a, b = np.broadcast_arrays(normalise(a), normalise(b))
-    q = np.concatenate([1 + np.einsum("...i,...i->...", a, b)[..., None], cross(a, b)], axis=-1)
-    opposite = q[..., 0] < 1e-9
+    a, b = normalise(a), normalise(b)
+    w = 1 + np.einsum("...i,...i->...", a, b)
+    q = np.concatenate([w[..., None], cross(a, b)], axis=-1)
+    opposite = w < 1e-9
     if np.any(opposite):
-        helper = np.eye(3)[np.argmin(np.abs(a[opposite]), axis=-1)]
-        q[opposite] = np.concatenate([np.zeros((len(helper), 1)), cross(a[opposite], helper)], axis=-1)
+        start = np.broadcast_to(a, q[..., 1:].shape)[opposite]
+        helper = np.eye(3)[np.argmin(np.abs(start), axis=-1)]
+        q[opposite] = np.concatenate([np.zeros((len(helper), 1)), cross(start, helper)], axis=-1)
     return normalise(q)
 
 
