@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from ouroloop.errors import DataError, MissingExtraError, OuroloopError, PartError
+from ouroloop.errors import DataError, OuroloopError, PartError
 from ouroloop.generators import motion_diffusion
 from ouroloop.generators.diffusion_process.motion_memory import MotionMemory
 from ouroloop.generators.diffusion_process.motion_transformer import MotionTransformer
@@ -165,7 +165,7 @@ def test_hashed_words_tell_order_and_ignore_case() -> None:
 
 def test_a_missing_sentence_encoder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "sentence_transformers", None)
-    with pytest.raises(MissingExtraError, match="sentence-transformers"):
+    with pytest.raises(PartError, match="sentence-transformers"):
         text_encoder("some/model")
 
 

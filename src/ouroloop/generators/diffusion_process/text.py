@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ouroloop.errors import MissingExtraError, PartError
+from ouroloop.errors import PartError
 
 __all__ = ["HashedWords", "NoText", "SentenceVectors", "TextEncoder", "text_encoder"]
 
@@ -111,7 +111,10 @@ def _sentence_model(name: str) -> Any:
     try:
         from sentence_transformers import SentenceTransformer  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise MissingExtraError(f"text_encoder '{name}'", "sentence-transformers", "text") from error
+        raise PartError(
+            f"text_encoder '{name}' needs the package sentence-transformers: pip install sentence-transformers, or "
+            "leave text_encoder out"
+        ) from error
     try:
         return SentenceTransformer(name, device="cpu").eval()
     except Exception as error:  # the library raises what its download layers happen to raise
