@@ -45,6 +45,24 @@ _WORKS: dict[str, tuple[str, str, str, str]] = {
         "2023",
         "2307.01850",
     ),
+    "ferbach2024curated": (
+        "Ferbach, Damien and Bertrand, Quentin and Bose, Avishek Joey and Gidel, Gauthier",
+        "Self-Consuming Generative Models with Curated Data Provably Optimize Human Preferences",
+        "2024",
+        "2407.09499",
+    ),
+    "feng2024verification": (
+        "Feng, Yunzhen and others",
+        "Beyond Model Collapse: Scaling Up with Synthesized Data Requires Verification",
+        "2024",
+        "2406.07515",
+    ),
+    "elfirdoussi2024maximizing": (
+        "El Firdoussi, Aymane and others",
+        "Maximizing the Potential of Synthetic Data: Insights from Random Matrix Theory",
+        "2024",
+        "2410.08942",
+    ),
     "karras2022edm": (
         "Karras, Tero and Aittala, Miika and Aila, Timo and Laine, Samuli",
         "Elucidating the Design Space of Diffusion-Based Generative Models",
@@ -83,6 +101,8 @@ _USED_BY: dict[tuple[str, str], tuple[str, ...]] = {
     ("corrector", "cluster"): ("gillman2024selfcorrecting",),
     ("corrector", "histogram"): ("gillman2024selfcorrecting",),
     ("corrector", "transport"): ("gillman2024selfcorrecting",),
+    ("corrector", "curate"): ("ferbach2024curated",),
+    ("corrector", "verifier"): ("feng2024verification", "elfirdoussi2024maximizing"),
     ("generator", "diffusion"): ("karras2022edm",),
     ("generator", "image_diffusion"): ("karras2022edm", "lu2022dpmpp", "ho2022cfg"),
     ("metrics", "fid"): ("heusel2017gans",),

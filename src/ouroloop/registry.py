@@ -45,11 +45,13 @@ FAMILIES: dict[str, dict[str, str]] = {
     "correctors": {
         "chain": "ouroloop.correctors.chain:Chain",
         "cluster": "ouroloop.correctors.cluster:Cluster",
+        "curate": "ouroloop.correctors.curate:Curate",
         "histogram": "ouroloop.correctors.histogram:Histogram",
         "ideal": "ouroloop.correctors.ideal:Ideal",
         "identity": "ouroloop.correctors.identity:Identity",
         "nearest_real": "ouroloop.correctors.nearest_real:NearestReal",
         "transport": "ouroloop.correctors.transport:Transport",
+        "verifier": "ouroloop.correctors.verifier:Verifier",
     },
     "features": {
         "classifier": "ouroloop.features.classifier:Classifier",
