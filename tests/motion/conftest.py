@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import tarfile
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ def shared_clips(shared_motion: Path) -> Clips:
     starts = arrays["clip_start"]
     with gzip.open(shared_motion / "clips.jsonl.gz", "rt", encoding="utf-8") as lines:
         about = [json.loads(line) for line in lines]
-    return Clips([positions[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)], about)
+    return Clips([positions[a:b] for a, b in itertools.pairwise(starts)], about)
 
 
 @pytest.fixture(scope="session")

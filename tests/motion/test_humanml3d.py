@@ -76,7 +76,7 @@ def test_round_trip_of_a_made_up_walk(seed, frames, turn):
 
 def test_turning_and_moving_a_motion_changes_no_feature():
     clip = walk(30)
-    moved = rotate(about_y(2.0), clip) + [3, 0, -5]
+    moved = rotate(about_y(2.0), clip) + np.array([3, 0, -5])
     np.testing.assert_allclose(h.encode(moved), h.encode(clip), atol=2e-6)
 
 
@@ -116,7 +116,7 @@ def test_rotations_lead_along_the_legs_to_the_bones():
 
 
 def test_heights_are_kept_unless_asked():
-    clip = walk(20) + [0, 0.3, 0]
+    clip = walk(20) + np.array([0, 0.3, 0])
     assert h.decode(h.encode(clip))[..., 1].min() == pytest.approx(clip[:-1, :, 1].min(), abs=1e-6)
     grounded = h.encode(clip, floor=True)
     lowest = clip[..., 1].min()
@@ -163,7 +163,7 @@ def test_encoding_the_published_sample(shared_motion):
     the smoothing of the heading sees one frame less than the authors had."""
     vectors, joints = sample(shared_motion)
     ours, theirs = h.encode(joints), vectors[:-1]
-    inner = slice(1, -81)
+    inner, read = slice(1, -81), slice(0, h.JOINT_POSITIONS.stop)
     np.testing.assert_allclose(ours[inner], theirs[inner], atol=1e-5)
     np.testing.assert_allclose(
         ours[inner, : h.JOINT_POSITIONS.stop], theirs[inner, : h.JOINT_POSITIONS.stop], atol=1e-6
