@@ -77,7 +77,7 @@ def test_moments_are_exact_in_every_regime(regime, strength, n, k):
 def test_moments_with_a_distorted_sampler_a_ridge_or_the_unbiased_covariance(regime, options):
     last, n, k = 8, 7, 6
     m, v = simulate(regime, last, n, k, replicas=20_000, seed=2, **options)
-    names = {"stretch": "sampler_variance", "ridge": "ridge", "ddof": "ddof", "strength": "correction_strength"}
+    names = {"stretch": "sampler_distortion", "ridge": "ridge", "ddof": "ddof", "strength": "correction_strength"}
     law = moments(plan(regime, last, n, k), **{names[name]: value for name, value in options.items()})
     at = [0, 1, 3, last]
     agrees(m[at] ** 2, law.mean_square[at])
@@ -150,7 +150,7 @@ def test_the_mean_of_the_variance_hides_what_its_logarithm_shows():
 
 
 def test_an_unstable_loop_ends_in_infinity():
-    law = moments(plan("replace", 900, 10, 10), sampler_variance=10.0)
+    law = moments(plan("replace", 900, 10, 10), sampler_distortion=10.0)
     assert np.isinf(law.variance[-1])
     assert np.isinf(law.mean_square[-1])
     assert not np.isnan(law.variance).any()
@@ -195,7 +195,7 @@ def test_limits_are_probabilities(regime, n, k, strength):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"correction_strength": -1.0}, {"correction_strength": math.nan}, {"sampler_variance": 0.0}, {"ridge": -1.0}],
+    [{"correction_strength": -1.0}, {"correction_strength": math.nan}, {"sampler_distortion": 0.0}, {"ridge": -1.0}],
 )
 def test_arguments_out_of_range_are_named(wrong):
     with pytest.raises(SpecError, match=next(iter(wrong))):

@@ -1,6 +1,20 @@
-"""What mathematics predicts: closed forms with their source and their regime of validity. Nothing here runs a loop.
+"""What mathematics predicts: closed forms with their source and their regime of validity.
 
-Modules: `certificate` (is the loop certified stable, how fast does it contract), `rows` (which rows each generation
-trains on, and the linear law they obey), `gaussian` (exact finite-sample laws), `wasserstein` (the expected W2),
-`risk` (long-run multipliers of every regime), `forecast` (from a specification to curves).
+Functions of numbers and arrays, which need no specification and broadcast over their arguments:
+
+| module         | predicts                                                                                   |
+|----------------|--------------------------------------------------------------------------------------------|
+| `stability`    | is the loop certified stable, how fast does it contract, what does a distorted sampler do   |
+| `regression`   | risk of least squares that is trained on its own labels, in every regime                    |
+| `gaussian`     | mean and variance of Gaussian loops with finitely many rows                                 |
+| `verification` | accuracy of a classifier on real and verified synthetic data; what a verifier must achieve  |
+| `curation`     | what choosing the best of K does to a distribution                                          |
+| `tv`           | bounds of the total variation distance                                                      |
+| `survival`     | how many categories survive                                                                 |
+
+Every `generation` here counts fits: generation 1 is the model fitted on the real data (which a run calls generation
+0), generation t is the t-th model, and generation 0, where it has a meaning, is the data's distribution itself.
+
+For whole loops: `rows` (which rows each generation trains on), `moments` of them in `gaussian`, `wasserstein` (the
+expected W2), `risk` (long-run multipliers), `forecast` (from a specification to curves, in a run's generations).
 """

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ouroloop.errors import SpecError
-from ouroloop.theory import certificate, gaussian, risk
+from ouroloop.theory import gaussian, risk, stability
 from ouroloop.theory.rows import MAX_GENERATIONS, REGIMES, Plan, plan
 from ouroloop.theory.wasserstein import wasserstein
 
@@ -263,7 +263,7 @@ def _stability(loop: _Loop) -> Iterator[Forecast]:
     memoryless = loop.regime in ("fixed_real", "fresh_real", "replace")
     gaussian_model = loop.spec["generator"].get("kind") == "gaussian"
     where = "" if memoryless else "; at the effective ratio of each generation, as if its rows were all new"
-    certified = np.array([certificate.contraction_factor(r, strength) for r in ratios])
+    certified = np.asarray(stability.certificate(ratios, strength).rate)
     yield Forecast(
         metric="contraction_factor",
         label="SCSC certificate",
@@ -281,7 +281,7 @@ def _stability(loop: _Loop) -> Iterator[Forecast]:
         validity="asymptotic" if memoryless and gaussian_model else "heuristic",
         note="population limit of a well-specified exponential family" + where,
         units="per generation",
-        values=np.array([certificate.spectral_radius(r, strength) for r in ratios]),
+        values=np.asarray(stability.spectral_radius(ratios, strength)),
     )
     if loop.regime == "fixed_real":
         yield Forecast(

@@ -23,12 +23,131 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ouroloop.errors import SpecError
-from ouroloop.theory.arguments import number, share_of_model, whole
+from ouroloop.theory.arguments import Values, choice, number, numbers, plain, share_of_model, whole, wholes
+from ouroloop.theory.gaussian_steps import Track, run
 from ouroloop.theory.rows import Plan, Responses, responses
 
-__all__ = ["Moments", "limit", "moments", "replace_log_variance", "replace_standard_deviation"]
+__all__ = [
+    "LAWS",
+    "Moments",
+    "limit",
+    "mean_squared_error",
+    "median_variance",
+    "moments",
+    "replace_log_variance",
+    "replace_standard_deviation",
+    "variance",
+]
+
+LAWS = ("replace", "accumulate", "accumulate_subsample", "fixed_real", "fresh_real")
+
+
+def variance(
+    regime: str,
+    generation: npt.ArrayLike,
+    n: npt.ArrayLike,
+    unbiased: bool = False,
+    *,
+    synthetic_ratio: npt.ArrayLike = 1.0,
+    sampler_distortion: npt.ArrayLike = 1.0,
+) -> Values:
+    r"""$E v_t$ of the t-th fit over the data's variance, per coordinate; exact for any number of rows.
+
+    | regime               | maximum likelihood: over the rows       | unbiased: over the rows less 1            |
+    |----------------------|-----------------------------------------|-------------------------------------------|
+    | replace              | $(1-1/n)^t$                             | $1$                                       |
+    | accumulate           | $\prod_{k\le t}(1-\frac1{nk^2})$        | $\prod_{2\le k\le t}(1-\frac1{k(kn-1)})$  |
+    | accumulate_subsample | product of the factors below            | the same with f = 1                       |
+    | fixed_real           | $1 - E m_t^2$, see `mean_squared_error` | linear recursion of $E m^2$ and $E v$     |
+    | fresh_real           | $1 - E m_t^2$                           | the same                                  |
+
+    accumulate_subsample fits n rows drawn without replacement from the kn so far. Their variance (over kn - 1) is
+    multiplied by $[kn-1+(n-1)f+\frac{k}{k+1}(f+1-\frac1k)]/(kn+n-1)$ with $f = 1-\frac1n$, and the fit is f times it.
+
+    Args:
+        regime: one of `LAWS`.
+        generation: t >= 0; 1 is the fit to the real data, 0 the data's distribution (variance 1).
+        n: real rows, and synthetic ones a generation, at least 1; at least 2 if `unbiased`.
+        unbiased: divide the covariance by the rows less 1. Then the *mean* of the variance stays (replace), while a
+            typical run's goes to 0: see `median_variance`.
+        synthetic_ratio: synthetic per real row; other than 1 for fixed_real and fresh_real, where it may be 0 and
+            must otherwise make at least one row.
+        sampler_distortion: $s^2 > 0$, by which the sampler inflates the variance; MAD's sampling bias is below 1. Other
+            than 1 for replace, fixed_real and fresh_real. Infinite values are unstable loops beyond floating point.
+
+    >>> round(variance("replace", 2, 10), 4), variance("replace", 2, 10, unbiased=True)
+    (0.81, 1.0)
+    >>> round(variance("accumulate", 100, 10), 5)  # towards sin(x)/x, x = pi/sqrt(n)
+    0.84428
+    """
+    return plain(_track(regime, generation, n, unbiased, synthetic_ratio, sampler_distortion).variance)
+
+
+def mean_squared_error(
+    regime: str,
+    generation: npt.ArrayLike,
+    n: npt.ArrayLike,
+    unbiased: bool = False,
+    *,
+    synthetic_ratio: npt.ArrayLike = 1.0,
+    sampler_distortion: npt.ArrayLike = 1.0,
+) -> Values:
+    r"""$E m_t^2$, squared error of the t-th fitted mean over the data's variance, per coordinate; exact.
+
+    With the maximum-likelihood covariance $1 - E v_t$ in every regime but accumulate_subsample, and in closed form
+    $1-(1-\frac1n)^t$ for replace, $\frac1n + D(1-\rho^t)$ for fixed_real with $r = \frac\lambda{1+\lambda}$,
+    $\rho = r^2(1-\frac1{\lambda n})$, $D = \frac{r^2}{\lambda n}\frac{1-1/n}{1-\rho}$; $t/n$ for replace if unbiased.
+
+    Args:
+        See `variance`.
+
+    >>> round(mean_squared_error("replace", 20, 100, unbiased=True), 4), mean_squared_error("replace", 0, 5)
+    (0.2, 0.0)
+    """
+    return plain(_track(regime, generation, n, unbiased, synthetic_ratio, sampler_distortion).mean_square)
+
+
+def _track(
+    regime: str,
+    generation: npt.ArrayLike,
+    n: npt.ArrayLike,
+    unbiased: bool,
+    synthetic_ratio: npt.ArrayLike,
+    sampler_distortion: npt.ArrayLike,
+) -> Track:
+    choice("regime", regime, LAWS)
+    t, rows = wholes("generation", generation), wholes("n", n, 2 if unbiased else 1)
+    ratio = numbers("synthetic_ratio", synthetic_ratio)
+    stretch = numbers("sampler_distortion", sampler_distortion, above=True)
+    if regime not in ("fixed_real", "fresh_real") and (ratio != 1.0).any():
+        raise SpecError(f"synthetic_ratio: the law of regime '{regime}' is known for 1 alone; see `moments` for others")
+    if regime in ("accumulate", "accumulate_subsample") and (stretch != 1.0).any():
+        raise SpecError(f"sampler_distortion: the law of regime '{regime}' is known for 1 alone; see `moments`")
+    if ((ratio * rows < 1.0) & (ratio > 0.0)).any():
+        raise SpecError("synthetic_ratio: must be 0 or make at least one synthetic row of n real ones")
+    return run(regime, *np.broadcast_arrays(t, rows, ratio, stretch), ddof=int(unbiased))
+
+
+def median_variance(generation: npt.ArrayLike, n: npt.ArrayLike, unbiased: bool = False) -> Values:
+    r"""Typical variance of regime replace after t fits: $\exp E\log v_t = e^{t(\psi(\frac{n-1}2)+\log\frac2{n-c})}$.
+
+    The median's limit as t grows ($\log v_t$ is a sum of t independent terms), about $e^{-2t/n}$ for maximum
+    likelihood and $e^{-t/n}$ unbiased. Asymptotic as a median, exact as the exponential of the mean logarithm.
+
+    Args:
+        generation: t >= 0. n: rows a generation, at least 1 (2 if `unbiased`); 0 from the first fit to one row on.
+        unbiased: c = 1 rather than 0.
+
+    >>> round(median_variance(100, 100), 3), round(median_variance(100, 100, unbiased=True), 3)
+    (0.133, 0.364)
+    """
+    t, rows = np.broadcast_arrays(wholes("generation", generation), wholes("n", n, 2 if unbiased else 1))
+    table = {int(k): _log_factor(int(k), 1, int(unbiased)) for k in np.unique(rows)}
+    factor = np.array([table[int(k)] for k in rows.flat]).reshape(rows.shape)
+    return plain(np.exp(np.multiply(t, factor, out=np.zeros(rows.shape), where=t > 0.0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +167,7 @@ def moments(
     rows: Plan,
     correction_strength: float = 0.0,
     *,
-    sampler_variance: float = 1.0,
+    sampler_distortion: float = 1.0,
     ridge: float = 0.0,
     ddof: int = 0,
 ) -> Moments:
@@ -57,7 +176,7 @@ def moments(
     Args:
         rows: which rows each generation trains on.
         correction_strength: $\gamma \ge 0$ of the ideal corrector; infinity replaces every row by a fresh real one.
-        sampler_variance: $s^2 > 0$, by which sampling inflates the variance; 1 is faithful.
+        sampler_distortion: $s^2 > 0$, by which sampling inflates the variance; 1 is faithful.
         ridge: added to the fitted variance, in units of the data's (SCSC's code adds 1e-6).
         ddof: 0 for the maximum-likelihood covariance (over n), 1 for the unbiased one (over n - 1).
 
@@ -70,7 +189,7 @@ def moments(
     [0.9, 0.8775, 0.86775]
     """
     a = share_of_model(correction_strength)
-    stretch = number("sampler_variance", sampler_variance, above=True)
+    stretch = number("sampler_distortion", sampler_distortion, above=True)
     ridge = number("ridge", ridge)
     n = rows.rows
     if whole("ddof", ddof) > 1 or (n <= ddof).any():

@@ -25,20 +25,100 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from ouroloop.errors import SpecError
-from ouroloop.theory.arguments import number, share_of_model, whole
+from ouroloop.theory.arguments import Values, choice, number, numbers, plain, shares_of_model, whole, wholes
 
 __all__ = [
+    "REGIMES",
     "accumulate",
     "accumulate_subsample",
     "fixed_real",
     "fresh_real",
     "fresh_real_weighted",
     "golden_weight",
+    "inverse_squares",
+    "multiplier",
     "replace",
     "risk",
 ]
+
+REGIMES = ("replace", "accumulate", "accumulate_subsample", "fixed_real", "fresh_real", "real_only")
+
+
+def multiplier(
+    regime: str, generation: npt.ArrayLike, synthetic_ratio: npt.ArrayLike = 1.0, correction_strength: npt.ArrayLike = 0
+) -> Values:
+    """The table's risk with every argument an array that broadcasts; generation 1 is the model of the real data.
+
+    Args:
+        regime: one of `REGIMES`.
+        generation: t >= 1, the t-th fit (t - 1 in the table and in a run).
+        synthetic_ratio: synthetic rows per real row and generation; 1 for accumulate_subsample.
+        correction_strength: of the ideal corrector; 0 but for fixed_real.
+
+    Raises:
+        SpecError: no closed form is known for this regime with this ratio and correction strength.
+
+    >>> multiplier("replace", [1, 2, 10]).tolist(), round(multiplier("accumulate", 10**6), 3)
+    ([1.0, 2.0, 10.0], 1.645)
+    """
+    choice("regime", regime, REGIMES)
+    t = wholes("generation", generation, 1) - 1.0
+    ratio, strength = (
+        numbers("synthetic_ratio", synthetic_ratio),
+        numbers("correction_strength", correction_strength, inf=True),
+    )
+    if regime not in ("fixed_real", "real_only") and strength.any():
+        raise SpecError(f"correction_strength: no closed risk for regime '{regime}' with correction; use 0")
+    if regime == "accumulate_subsample" and (ratio != 1.0).any():
+        raise SpecError("synthetic_ratio: no closed risk for regime 'accumulate_subsample' but with 1")
+    if regime == "replace":
+        ratio = numbers("synthetic_ratio", ratio, above=True)
+    t, ratio, strength = np.broadcast_arrays(t, ratio, strength)
+    if regime == "fixed_real":
+        return plain(_fixed_real(t, ratio, strength))
+    laws = {
+        "replace": lambda: 1.0 + t / ratio,
+        "accumulate": lambda: _accumulate(t, ratio),
+        "accumulate_subsample": lambda: 3.0 * np.asarray(inverse_squares(t + 1.0)) - 2.0,
+        "fresh_real": lambda: _fresh_real(t, ratio),
+        "real_only": lambda: np.ones(t.shape),
+    }
+    return plain(laws[regime]())
+
+
+def inverse_squares(last: npt.ArrayLike) -> Values:
+    r"""$\sum_{k=1}^{t} 1/k^2$ in closed form, 0 for t = 0; $\pi^2/6$ in the limit.
+
+    >>> [round(inverse_squares(t), 4) for t in (0, 1, 2, 10**9)]
+    [0.0, 1.0, 1.25, 1.6449]
+    """
+    from scipy.special import zeta
+
+    return plain(math.pi**2 / 6.0 - zeta(2.0, wholes("last", last) + 1.0))
+
+
+def _accumulate(t: np.ndarray, ratio: np.ndarray) -> np.ndarray:
+    """1 + (zeta(2, 1 + 1/L) - zeta(2, t + 1 + 1/L)) / L, the sum in closed form."""
+    from scipy.special import zeta
+
+    x = 1.0 / np.maximum(ratio, 1e-15)
+    return np.where(ratio > 1e-15, 1.0 + x * (zeta(2.0, 1.0 + x) - zeta(2.0, t + 1.0 + x)), 1.0)
+
+
+def _fixed_real(t: np.ndarray, ratio: np.ndarray, strength: np.ndarray) -> np.ndarray:
+    share = shares_of_model(strength)
+    factor = share * ratio / (1.0 + ratio)
+    power = factor**t
+    kept = 1.0 / (1.0 + ratio * (1.0 - share))
+    noise = ratio / (1.0 + ratio) ** 2 * (1.0 - power**2) / (1.0 - factor**2)
+    return (kept + (1.0 - kept) * power) ** 2 + noise
+
+
+def _fresh_real(t: np.ndarray, ratio: np.ndarray) -> np.ndarray:
+    return (1.0 + ratio + ratio * (ratio / (1.0 + ratio)) ** (2.0 * t)) / (1.0 + 2.0 * ratio)
 
 
 def replace(generations: int, synthetic_ratio: float = 1.0) -> np.ndarray:
@@ -47,7 +127,7 @@ def replace(generations: int, synthetic_ratio: float = 1.0) -> np.ndarray:
     >>> replace(3).tolist()
     [1.0, 2.0, 3.0, 4.0]
     """
-    return 1.0 + _generations(generations) / number("synthetic_ratio", synthetic_ratio, above=True)
+    return risk("replace", generations, synthetic_ratio)
 
 
 def accumulate(generations: int, synthetic_ratio: float = 1.0) -> np.ndarray:
@@ -56,23 +136,20 @@ def accumulate(generations: int, synthetic_ratio: float = 1.0) -> np.ndarray:
     >>> accumulate(2).round(4).tolist()
     [1.0, 1.25, 1.3611]
     """
-    ratio = number("synthetic_ratio", synthetic_ratio)
-    t = _generations(generations)
-    return 1.0 + np.cumsum(np.where(t > 0, ratio / (1.0 + t * ratio) ** 2, 0.0))
+    return risk("accumulate", generations, synthetic_ratio)
 
 
 def accumulate_subsample(generations: int) -> np.ndarray:
     r"""Equal numbers of real and synthetic rows a generation, as many rows drawn from the pool as there are real ones.
 
     With k = t + 1 batches in the pool, $V_1 = 1$, $V_k = V_{k-1} + (2 - \tfrac1{k-1})/k^2$ and the risk
-    $V_k + 1 - 1/k$: the pool's own error, and that of the subset drawn from it without replacement. Exact for a mean.
+    $V_k + 1 - 1/k = 3\sum_{j\le k} 1/j^2 - 2$: the pool's own error, and that of the subset drawn from it without
+    replacement. Exact for a mean.
 
-    >>> accumulate_subsample(1).tolist()
+    >>> accumulate_subsample(1).round(6).tolist()
     [1.0, 1.75]
     """
-    k = _generations(generations) + 1.0
-    steps = np.where(k > 1, (2.0 - 1.0 / np.maximum(k - 1.0, 1.0)) / k**2, 1.0)
-    return np.cumsum(steps) + 1.0 - 1.0 / k
+    return risk("accumulate_subsample", generations, 1.0)
 
 
 def fixed_real(generations: int, synthetic_ratio: float, correction_strength: float = 0.0) -> np.ndarray:
@@ -84,20 +161,12 @@ def fixed_real(generations: int, synthetic_ratio: float, correction_strength: fl
     Args:
         generations: last generation. synthetic_ratio: $\lambda \ge 0$. correction_strength: $\gamma \ge 0$.
     """
-    ratio, a = number("synthetic_ratio", synthetic_ratio), share_of_model(correction_strength)
-    factor = a * ratio / (1.0 + ratio)
-    power = factor ** _generations(generations)
-    kept = 1.0 / (1.0 + ratio * (1.0 - a))
-    noise = ratio / (1.0 + ratio) ** 2 * (1.0 - power**2) / (1.0 - factor**2)
-    return (kept + (1.0 - kept) * power) ** 2 + noise
+    return risk("fixed_real", generations, synthetic_ratio, correction_strength)
 
 
 def fresh_real(generations: int, synthetic_ratio: float) -> np.ndarray:
     r"""New real rows in every generation, pooled with $\lambda$ synthetic rows per real row."""
-    ratio = number("synthetic_ratio", synthetic_ratio)
-    if ratio == 0.0:
-        return np.ones(whole("generations", generations) + 1)
-    return fresh_real_weighted(generations, 1.0 / (1.0 + ratio), ratio)
+    return risk("fresh_real", generations, synthetic_ratio)
 
 
 def fresh_real_weighted(generations: int, real_weight: float, synthetic_ratio: float = 1.0) -> np.ndarray:
@@ -113,7 +182,7 @@ def fresh_real_weighted(generations: int, real_weight: float, synthetic_ratio: f
         raise SpecError(f"real_weight: must be at most 1, got {w}")
     other = (1.0 - w) ** 2
     step = w * w + other / number("synthetic_ratio", synthetic_ratio, above=True)
-    t = _generations(generations)
+    t = np.arange(whole("generations", generations) + 1, dtype=np.float64)
     power = other**t
     total = (1.0 - power) / (1.0 - other) if other < 1.0 else t
     return power + step * total
@@ -130,25 +199,10 @@ def golden_weight(synthetic_ratio: float = 1.0) -> float:
 
 
 def risk(regime: str, generations: int, synthetic_ratio: float, correction_strength: float = 0.0) -> np.ndarray:
-    """The multiplier of a regime by name, float64 (generations + 1,).
+    """The multiplier of a regime by name for generations 0..generations of a run, float64 (generations + 1,).
 
     Raises:
-        SpecError: no closed form is known for this regime with this ratio and correction strength.
+        SpecError: see `multiplier`.
     """
-    if regime == "real_only":
-        return np.ones(whole("generations", generations) + 1)
-    if regime == "fixed_real":
-        return fixed_real(generations, synthetic_ratio, correction_strength)
-    if correction_strength == 0.0 and regime == "accumulate_subsample" and synthetic_ratio == 1.0:
-        return accumulate_subsample(generations)
-    laws = {"replace": replace, "accumulate": accumulate, "fresh_real": fresh_real}
-    if correction_strength == 0.0 and regime in laws:
-        return laws[regime](generations, synthetic_ratio)
-    raise SpecError(
-        f"regime: no closed risk for '{regime}' with synthetic_ratio {synthetic_ratio} and correction_strength "
-        f"{correction_strength}"
-    )
-
-
-def _generations(generations: int) -> np.ndarray:
-    return np.arange(whole("generations", generations) + 1, dtype=np.float64)
+    fits = np.arange(whole("generations", generations) + 1) + 1
+    return np.asarray(multiplier(regime, fits, synthetic_ratio, correction_strength))

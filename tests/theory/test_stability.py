@@ -8,13 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ouroloop.errors import SpecError
-from ouroloop.theory.certificate import (
+from ouroloop.theory.stability import (
     certificate,
-    contraction_factor,
     distorted_variance_limit,
     distortion_is_stable,
     error_bound,
-    rho,
     spectral_radius,
     spectral_radius_of,
     threshold,
@@ -38,9 +36,9 @@ STRENGTHS = st.floats(0, 1e6) | st.just(math.inf)
 def test_factors_of_scscs_settings(ratio, strength, exact, bound):
     """Worked out by hand from lambda/((1+lambda)(1+gamma)) and lambda/((1-lambda)(1+gamma))."""
     found = certificate(ratio, strength)
-    assert found.spectral_radius == pytest.approx(exact, abs=5e-4)
-    assert found.contraction_factor == pytest.approx(bound, abs=5e-4)
-    assert found.holds == (bound < 1)
+    assert spectral_radius(ratio, strength) == pytest.approx(exact, abs=5e-4)
+    assert found.rate == pytest.approx(bound, abs=5e-4)
+    assert found.satisfied == (bound < 1)
 
 
 def test_thresholds():
@@ -53,21 +51,22 @@ def test_thresholds():
         0.75,
         0.857,
     ]
-    assert rho(0.5) == 1.0
+    assert certificate(0.5).rho == 1.0
 
 
 @settings(deadline=None)
 @given(ratio=RATIOS, strength=STRENGTHS, misfit=st.floats(0, 100))
 def test_the_certificate_is_the_threshold_and_never_tighter_than_the_truth(ratio, strength, misfit):
-    found = certificate(ratio, strength, misfit)
+    found = certificate(ratio, strength, alpha=2.0, lipschitz=2.0, epsilon=misfit)
     assert not any(math.isnan(v) for v in vars(found).values())
-    assert found.spectral_radius <= found.contraction_factor * (1 + 1e-12)
-    assert found.spectral_radius <= 1.0
+    assert spectral_radius(ratio, strength) <= found.rate * (1 + 1e-12)
+    assert spectral_radius(ratio, strength) <= 1.0
+    assert found.satisfied == (found.margin > 0) or abs(found.margin) < 1e-9
     gain = ratio * (1 + misfit)
     if abs(gain - found.threshold) > 1e-9 and gain < 1:
-        assert found.holds == (gain < found.threshold)
+        assert found.satisfied == (gain < found.threshold)
     if gain >= 1:
-        assert not found.holds
+        assert not found.satisfied
 
 
 def test_the_general_radius_is_the_largest_eigenvalue_of_the_jacobian():
@@ -143,11 +142,14 @@ def test_the_error_bound_is_never_nan(factor, generations, start, noise):
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: rho(-0.1),
-        lambda: rho(math.nan),
-        lambda: rho(1.0, misfit=math.inf),
+        lambda: certificate(-0.1),
+        lambda: certificate([0.1, math.nan]),
+        lambda: certificate("a lot"),
+        lambda: certificate(1.0, alpha=0.0),
+        lambda: certificate(1.0, lipschitz=math.inf),
+        lambda: certificate(1.0, epsilon=-1.0),
         lambda: threshold(-1.0),
-        lambda: contraction_factor(0.5, math.nan),
+        lambda: certificate(0.5, math.nan),
         lambda: spectral_radius(1.0, 0.0, 0.0),
         lambda: error_bound(-1.0, 3),
         lambda: error_bound(0.5, -1),
@@ -155,5 +157,26 @@ def test_the_error_bound_is_never_nan(factor, generations, start, noise):
     ],
 )
 def test_arguments_out_of_range_are_named(call):
-    with pytest.raises(SpecError, match=r"^(synthetic_ratio|misfit|correction_strength|sampler_variance|factor|gen)"):
+    with pytest.raises(
+        SpecError, match=r"^(synthetic_ratio|alpha|lipschitz|epsilon|correction_strength|sampler_distortion|factor|gen)"
+    ):
         call()
+
+
+def test_arrays_broadcast_and_scalars_stay_scalars():
+    ratios, strengths = np.array([0.0, 0.4, 1.0, 1e6, math.inf])[:, None], np.array([0.0, 1.0, math.inf])
+    found = certificate(ratios, strengths)
+    radii = spectral_radius(ratios, strengths, 1.3)
+    for i, ratio in enumerate(ratios[:, 0]):
+        for j, strength in enumerate(strengths):
+            alone = certificate(ratio, strength)
+            assert isinstance(alone.satisfied, bool)
+            assert isinstance(alone.rate, float)
+            for name, value in vars(alone).items():
+                assert getattr(found, name)[i, j] == value
+            assert radii[i, j] == spectral_radius(ratio, strength, 1.3)
+    assert certificate(0.0, alpha=1e-300, lipschitz=1e300, epsilon=1.0).rate == 0.0
+    assert certificate(1e-9, alpha=1e-300, lipschitz=1e300, epsilon=1.0).rate == math.inf
+    assert bool(certificate([0.1, 0.2]))
+    assert not certificate([0.1, 2.0])
+    assert distorted_variance_limit(1.5, np.array([1.0, 2.5])).tolist() == [2.0, math.inf]

@@ -1,0 +1,217 @@
+r"""How much synthetic data, under which regime, how strongly corrected, and until when: the closed forms, inverted.
+
+The loss is counted in units of the risk of training once on the n real rows (`theory.risk`): a *budget* of 1.5 allows
+half as much risk again. With $n$ real rows, a model of $p$ parameters and noise variance $\sigma^2$ that risk is about
+$\sigma^2 p/n$; a budget can be given in these absolute terms too. What is said holds for models whose error is the
+average of their rows' errors, for many rows; an imperfect sampler (`sampler_distortion`) is judged by
+`theory.stability`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ouroloop.errors import SpecError
+from ouroloop.theory import risk, stability
+from ouroloop.theory.arguments import number, whole
+
+__all__ = ["Answer", "Interval", "allowed_ratios", "breaks_at", "needed_strength", "plan"]
+
+Interval = tuple[float, float]
+_LAST = 10**9  # "never" is: not within so many generations
+_RATIOS = np.concatenate([[0.0], np.geomspace(1e-4, 1e4, 801)])
+_WITH_RATIO = ("fixed_real", "accumulate", "accumulate_subsample", "replace", "fresh_real")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What may be done under one regime.
+
+    Attributes:
+        regime: its name.
+        ratios: intervals of `synthetic_ratio` that stay within the budget at the last generation.
+        risk: the multiplier at the given ratio and last generation; NaN where no closed form is known.
+        breaks_at: first generation that exceeds the budget at the given ratio; None: never.
+        strength: least `correction_strength` that keeps the given ratio within the budget and the loop stable;
+            infinity where no finite one does, None where no closed form is known.
+        note: what limits the answer.
+    """
+
+    regime: str
+    ratios: tuple[Interval, ...]
+    risk: float
+    breaks_at: int | None
+    strength: float | None
+    note: str = ""
+
+
+def plan(
+    budget: float,
+    generations: int,
+    synthetic_ratio: float = 1.0,
+    *,
+    correction_strength: float = 0.0,
+    sampler_distortion: float = 1.0,
+    strict: bool = False,
+) -> list[Answer]:
+    """One answer a regime, the one with the least risk first.
+
+    Args:
+        budget: allowed risk over that of the real data alone, above 1.
+        generations: last generation that must stay within it, >= 1 (generation 0 is the model of the real data).
+        synthetic_ratio: what the user would like to mix in.
+        correction_strength: of a corrector as good as real data; known for fixed_real only.
+        sampler_distortion: s^2, the factor by which the sampler inflates the model's variance.
+        strict: whether a loop with an unstable sampler counts as breaking at once.
+
+    Raises:
+        SpecError: a budget of 1 or less, or an argument out of its range.
+    """
+    budget = number("budget", budget, 1.0, above=True)
+    generations = whole("generations", generations, 1)
+    ratio = number("synthetic_ratio", synthetic_ratio)
+    stable = bool(stability.distortion_is_stable(sampler_distortion, ratio, correction_strength))
+    answers = []
+    for regime in _WITH_RATIO:
+        strength = correction_strength if regime == "fixed_real" else 0.0
+        value = _risk(regime, generations, ratio, strength)
+        unstable = regime == "fixed_real" and not stable
+        answers.append(
+            Answer(
+                regime=regime,
+                ratios=allowed_ratios(regime, budget, generations, strength),
+                risk=math.inf if unstable and strict else value,
+                breaks_at=breaks_at(regime, budget, ratio, strength),
+                strength=needed_strength(budget, generations, ratio, sampler_distortion)
+                if regime == "fixed_real"
+                else (0.0 if value <= budget else None),
+                note=_note(regime, ratio, sampler_distortion, unstable),
+            )
+        )
+    return sorted(answers, key=lambda a: (math.isnan(a.risk), a.risk))
+
+
+def _note(regime: str, ratio: float, distortion: float, unstable: bool) -> str:
+    if unstable:
+        return "unstable: this sampler's distortion grows without bound at this ratio; correct, or mix in less"
+    notes = {
+        "replace": "more synthetic rows a generation slow the loss, nothing stops it",
+        "fresh_real": "needs as many new real rows in every generation",
+        "accumulate": "the training set grows with every generation",
+        "accumulate_subsample": "closed form for as many synthetic as real rows a generation only",
+        "fixed_real": "" if distortion == 1.0 else "risk of a faithful sampler; the distortion enters stability only",
+    }
+    if regime == "accumulate_subsample" and ratio == 1.0:
+        return ""
+    return notes[regime]
+
+
+def _risk(regime: str, generation: int, ratio: float, strength: float = 0.0) -> float:
+    """The multiplier of generation t, with infinity for a loop without any rows and NaN where none is known."""
+    if regime == "accumulate_subsample" and ratio != 1.0:
+        return math.nan
+    if regime == "replace" and ratio == 0.0:
+        return math.inf
+    return float(risk.multiplier(regime, generation + 1, ratio, strength))
+
+
+def allowed_ratios(
+    regime: str, budget: float, generations: int, correction_strength: float = 0.0
+) -> tuple[Interval, ...]:
+    """Intervals of `synthetic_ratio` between 0 and 10,000 whose risk at the last generation is within the budget.
+
+    Args:
+        regime: a regime of `risk.multiplier`.
+        budget: allowed risk multiplier.
+        generations: last generation.
+        correction_strength: for fixed_real.
+
+    >>> [tuple(round(x, 3) for x in pair) for pair in allowed_ratios("replace", 2.0, 10)]
+    [(10.0, 10000.0)]
+    >>> [tuple(round(x, 2) for x in pair) for pair in allowed_ratios("fixed_real", 1.25, 1000)]
+    [(0.0, 0.5)]
+    """
+    if regime == "accumulate_subsample":
+        return ((1.0, 1.0),) if _risk(regime, generations, 1.0) <= budget else ()
+    fits = np.array([_risk(regime, generations, r, correction_strength) <= budget for r in _RATIOS])
+    edges = np.flatnonzero(np.diff(fits.astype(int)))
+    crossings = [_crossing(regime, budget, generations, correction_strength, int(i)) for i in edges]
+    ends = [0.0, *crossings, float(_RATIOS[-1])]
+    return tuple((ends[i], ends[i + 1]) for i in range(len(ends) - 1) if bool(fits[0]) ^ bool(i % 2))
+
+
+def _crossing(regime: str, budget: float, generations: int, strength: float, edge: int) -> float:
+    """The ratio between two neighbours of the grid at which the risk meets the budget, by bisection."""
+    low, high = float(_RATIOS[edge]), float(_RATIOS[edge + 1])
+    inside = _risk(regime, generations, low, strength) <= budget
+    for _ in range(60):
+        middle = (low + high) / 2.0
+        if (_risk(regime, generations, middle, strength) <= budget) == inside:
+            low = middle
+        else:
+            high = middle
+    return low if inside else high
+
+
+def breaks_at(regime: str, budget: float, synthetic_ratio: float, correction_strength: float = 0.0) -> int | None:
+    """First generation t >= 1 whose risk exceeds the budget; None where no generation does.
+
+    Every risk here is monotone in t or below the budget from the start, so that bisection finds it.
+
+    >>> breaks_at("replace", 3.0, 1.0), breaks_at("accumulate", 1.7, 1.0), breaks_at("accumulate", 1.5, 1.0)
+    (3, None, 6)
+    """
+    number("budget", budget)
+
+    def over(t: int) -> bool:
+        return _risk(regime, t, synthetic_ratio, correction_strength) > budget
+
+    if math.isnan(_risk(regime, 1, synthetic_ratio, correction_strength)):
+        return None
+    if over(1):
+        return 1
+    if not over(_LAST):
+        return None
+    low, high = 1, 2
+    while not over(high):
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if over(middle) else (middle, high)
+    return high
+
+
+def needed_strength(budget: float, generations: int, synthetic_ratio: float, sampler_distortion: float = 1.0) -> float:
+    r"""Least correction strength with which real data plus synthetic rows stay within the budget, and stable.
+
+    Stability asks for $\gamma > (\lambda(s^2-1)-1)/(1+\lambda)$; the risk falls with $\gamma$.
+
+    >>> needed_strength(1.6, 100, 5.0), round(needed_strength(1.2, 100, 5.0), 3)
+    (0.0, 0.154)
+    """
+    ratio = number("synthetic_ratio", synthetic_ratio)
+    floor = max(
+        0.0, (ratio * (number("sampler_distortion", sampler_distortion, above=True) - 1.0) - 1.0) / (1.0 + ratio)
+    )
+    if floor > 0.0:
+        floor = float(np.nextafter(floor, math.inf))
+
+    def fits(strength: float) -> bool:
+        return _risk("fixed_real", generations, ratio, strength) <= budget
+
+    if fits(floor):
+        return floor
+    if not fits(math.inf):
+        return math.inf
+    low, high = floor, max(1.0, 2.0 * floor)
+    while not fits(high):
+        if high > 1e12:
+            raise SpecError(f"budget: {budget} is met by a perfect corrector only")
+        low, high = high, 2.0 * high
+    for _ in range(80):
+        middle = (low + high) / 2.0
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return high

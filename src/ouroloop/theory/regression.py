@@ -1,0 +1,165 @@
+r"""Risk of least squares that is retrained on its own labels, in every regime.
+
+Generation 1 fits $y = Xw^* + \sigma\varepsilon$ on n real rows with inputs $x \sim N(0, I_d)$; generation t + 1 fits
+labels $y = Xw_t + \sigma\varepsilon$. Risk is $E|w_t - w^*|^2$, the excess error on a new noiseless row. With
+$c = \sigma^2 d/(n-d-1)$:
+
+| regime               | risk of generation t                                                    | validity           |
+|----------------------|-------------------------------------------------------------------------|--------------------|
+| replace              | $c\,t$, same or fresh inputs                                            | exact              |
+| accumulate           | $c\sum_{k\le t} 1/k^2$, the same inputs with new labels                 | exact              |
+| " , fresh inputs     | $\sigma^2 d \sum_{k\le t} \frac{1}{k(kn-d-1)}$                          | exact              |
+| accumulate_subsample | $c\,A_t$, $A_t = V_t + 1 - 1/t$, $V_k = V_{k-1} + (2-\frac1{k-1})/k^2$  | asymptotic, n >> d |
+| fixed_real           | $c\,(1+\lambda(1-q^{2(t-1)})/(1+2\lambda))$, $q = \lambda/(1+\lambda)$  | exact, same inputs |
+| fresh_real           | $c\,(1+\lambda+\lambda q^{2(t-1)})/(1+2\lambda)$                        | exact, same inputs |
+
+fixed_real and fresh_real train on the n real rows (fresh: with new labels of the true model) and on $\lambda$ sets of
+synthetic labels of the same inputs. The fresh-input law of accumulate follows from $w_k - w_{k-1} = S_k^{-1}X_k^\top
+\varepsilon_k$ with $S_k = \sum_{i\le k} X_i^\top X_i$ and the exchangeability of its terms; it is never above the one
+with the same inputs.
+
+Source:
+    Gerstgrasser et al., arXiv 2404.01413 (replace, accumulate); Dohmatob et al., Model Collapse Demystified, arXiv
+    2402.07712, and Strong Model Collapse, arXiv 2410.04840 (isotropic least squares); the others are derived here. All
+    were checked by simulation (tests/theory/test_regression.py).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ouroloop.errors import SpecError
+from ouroloop.theory.arguments import Values, choice, numbers, plain, wholes
+from ouroloop.theory.risk import multiplier
+
+__all__ = ["INPUTS", "REGIMES", "mixed_risk", "one_fit_risk", "relabelled_risk", "risk"]
+
+REGIMES = ("replace", "accumulate", "accumulate_subsample", "fixed_real", "fresh_real")
+INPUTS = ("same", "fresh")
+_MAX_GENERATIONS = 10_000_000  # of the law that is a sum over generations
+
+
+def risk(
+    regime: str,
+    generation: npt.ArrayLike,
+    n: npt.ArrayLike,
+    dimension: npt.ArrayLike,
+    noise_variance: npt.ArrayLike,
+    *,
+    synthetic_ratio: npt.ArrayLike = 1.0,
+    inputs: str = "same",
+) -> Values:
+    r"""$E|w_t - w^*|^2$ of the t-th fit: the module's table.
+
+    Args:
+        regime: one of `REGIMES`.
+        generation: t >= 0; 1 is the fit to the real data, 0 the true coefficients (risk 0).
+        n: rows a generation, at least 1; no more than `dimension` + 1 of them have infinite risk.
+        dimension: d >= 1, number of coefficients.
+        noise_variance: $\sigma^2 \ge 0$ of the labels, in every generation.
+        synthetic_ratio: $\lambda \ge 0$, sets of synthetic labels a generation; other than 1 for fixed_real and
+            fresh_real.
+        inputs: "same" in every generation, or "fresh" ones (replace and accumulate).
+
+    Raises:
+        SpecError: an argument out of range, or a law that is not known.
+
+    >>> round(risk("replace", 5, 100, 10, 1.0), 4), round(risk("accumulate", 5, 100, 10, 1.0), 4)
+    (0.5618, 0.1644)
+    """
+    choice("regime", regime, REGIMES)
+    t = wholes("generation", generation)
+    unit = one_fit_risk(n, dimension, noise_variance)
+    ratio = numbers("synthetic_ratio", synthetic_ratio)
+    if regime not in ("fixed_real", "fresh_real") and (ratio != 1.0).any():
+        raise SpecError(f"synthetic_ratio: the law of regime '{regime}' is known for 1 alone")
+    if choice("inputs", inputs, INPUTS) == "fresh" and regime not in ("replace", "accumulate"):
+        raise SpecError(f"inputs: no closed risk of regime '{regime}' with fresh inputs; use inputs='same'")
+    if regime == "accumulate" and inputs == "fresh":
+        return plain(_accumulate_fresh(t, *np.broadcast_arrays(n, dimension, noise_variance)))
+    steps = np.where(t > 0.0, multiplier(regime, np.maximum(t, 1.0), ratio), 0.0)
+    steps, unit = np.broadcast_arrays(steps, unit)
+    return plain(np.multiply(steps, unit, out=np.zeros(steps.shape), where=steps > 0.0))
+
+
+def one_fit_risk(n: npt.ArrayLike, dimension: npt.ArrayLike, noise_variance: npt.ArrayLike) -> Values:
+    r"""$c = \sigma^2 d/(n-d-1)$, the risk of least squares on n rows; infinity for n <= d + 1.
+
+    Without noise 0 for n >= d; fewer rows do not determine the coefficients, which is said as infinity too.
+    """
+    rows, d = wholes("n", n, 1), wholes("dimension", dimension, 1)
+    rows, d, noise = np.broadcast_arrays(rows, d, numbers("noise_variance", noise_variance))
+    spare = rows - d - 1.0
+    found = np.divide(noise * d, spare, out=np.full(rows.shape, np.inf), where=spare > 0.0)
+    return plain(np.where((noise == 0.0) & (rows >= d), 0.0, found))
+
+
+def _accumulate_fresh(t: np.ndarray, n: np.ndarray, d: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    r"""$\sum_{k\le t} c_{kn}/k$ with $c_{kn}$ the risk of one fit to kn rows."""
+    t, n, d, noise = np.broadcast_arrays(t, n, d, noise)
+    last = int(t.max(initial=0))
+    if last > _MAX_GENERATIONS:
+        raise SpecError(f"generation: this law is summed up to {_MAX_GENERATIONS}, got {last}")
+    k = np.arange(1.0, last + 1.0)
+    found = np.zeros(t.shape)
+    for rows, dimension, variance in {*zip(n.flat, d.flat, noise.flat, strict=True)}:
+        table = np.concatenate([[0.0], np.cumsum(np.asarray(one_fit_risk(k * rows, dimension, variance)) / k)])
+        here = (n == rows) & (d == dimension) & (noise == variance)
+        found[here] = table[t[here].astype(np.int64)]
+    return found
+
+
+def relabelled_risk(
+    generation: npt.ArrayLike,
+    n: npt.ArrayLike,
+    dimension: npt.ArrayLike,
+    noise_variance: npt.ArrayLike,
+    last_n: npt.ArrayLike,
+    last_noise_variance: npt.ArrayLike,
+) -> Values:
+    r"""A fit to labels that are t fake generations old: $\sigma^2 d/(T-d-1) + t\,\sigma_0^2 d/(T_0-d-1)$, exact.
+
+    Args:
+        generation: t >= 0, number of fake generations before the last fit.
+        n, noise_variance: $T_0$ and $\sigma_0^2$ of each of them. dimension: d.
+        last_n, last_noise_variance: $T$ and $\sigma^2$ of the last fit.
+
+    Source:
+        Model Collapse Demystified, arXiv 2402.07712, isotropic least squares.
+    """
+    t, unit = np.broadcast_arrays(wholes("generation", generation), one_fit_risk(n, dimension, noise_variance))
+    past = np.multiply(t, unit, out=np.zeros(t.shape), where=t > 0.0)
+    return plain(past + one_fit_risk(last_n, dimension, last_noise_variance))
+
+
+def mixed_risk(
+    n_real: npt.ArrayLike,
+    n_synthetic: npt.ArrayLike,
+    dimension: npt.ArrayLike,
+    noise_variance: npt.ArrayLike,
+    distance: npt.ArrayLike,
+) -> Values:
+    r"""Least squares on real and synthetic rows of another truth: $c_N + c_2(p_2^2 + p_1p_2\,\phi/(1-\phi))$.
+
+    With N rows in all, shares $p_1$ real and $p_2$ synthetic, $\phi = d/N$ and $c_2 = |w_{syn}-w^*|^2$. Asymptotic in
+    d and N. The floor $c_2p_2^2$ stays however many rows there are: strong model collapse.
+
+    Args:
+        n_real, n_synthetic: rows of either kind, not both 0. dimension: d. noise_variance: of all labels.
+        distance: $c_2 \ge 0$, squared distance of the synthetic truth.
+
+    Returns:
+        The risk; infinity where N <= d + 1.
+
+    Source:
+        Strong Model Collapse, arXiv 2410.04840; the isotropic form is derived here.
+    """
+    real, synthetic = wholes("n_real", n_real), wholes("n_synthetic", n_synthetic)
+    total = wholes("n_real + n_synthetic", real + synthetic, 1)
+    noise = one_fit_risk(total, dimension, noise_variance)
+    share, load = synthetic / total, wholes("dimension", dimension, 1) / total
+    gap = numbers("distance", distance)
+    share, load, gap = np.broadcast_arrays(share, load, gap)
+    spread = np.divide(load, 1.0 - load, out=np.zeros(load.shape), where=load < 1.0)
+    return plain(noise + gap * (share**2 + share * (1.0 - share) * spread))
