@@ -92,13 +92,17 @@ def numbers(
         array = np.asarray(values, np.float64)
     except (TypeError, ValueError) as error:
         raise SpecError(f"{name}: must be a number or an array of numbers, got {values!r}") from error
-    fits = (array > low if above else array >= low) & (array < high if below else array <= high)
-    fits &= np.isfinite(array) | inf
-    if not fits.all():
+    if array.size == 0:
+        return array
+    smallest, largest = float(array.min()), float(array.max())  # NaN if one is, and then no comparison holds
+    fits = smallest >= low and largest <= high and not (above and smallest == low) and not (below and largest == high)
+    if not fits or (not inf and (math.isinf(smallest) or math.isinf(largest))):
+        wrong = ~((array > low if above else array >= low) & (array < high if below else array <= high))
+        wrong |= ~(np.isfinite(array) | inf)
         upper = "" if math.isinf(high) else f" and {'<' if below else '<='} {high:g}"
         raise SpecError(
             f"{name}: must be {'' if inf else 'finite and '}{'>' if above else '>='} {low:g}{upper}, "
-            f"got {array[~fits].flat[0]:g}"
+            f"got {array[wrong].flat[0]:g}"
         )
     return array
 

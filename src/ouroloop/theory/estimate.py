@@ -1,0 +1,298 @@
+r"""What the theory needs to know of a real model, estimated from data: rates of a verifier, contraction, distortion.
+
+* **Verifier and label noise**: shares with Clopper-Pearson intervals, from a small set of rows whose right label is
+  known. Source: the proxy procedure of Feng et al., arXiv 2406.07515.
+* **Contraction**: a metric that approaches its limit by a factor $q$ a generation follows
+  $x_t = x_0 + b\,\frac{1-q^t}{1-q}$, which is linear growth at $q = 1$ and a runaway above. Fitted by least squares to
+  the first generations; an error of measurement does not bias $q$ towards 0 as it does in a regression of $x_{t+1}$
+  on $x_t$.
+* **Distortion** $s^2$: total variance of what a sampler gives over that of what its model was trained on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ouroloop.errors import DataError, SpecError
+from ouroloop.theory.arguments import number, numbers, whole
+
+__all__ = [
+    "Contraction",
+    "Rate",
+    "VerifierRates",
+    "advice",
+    "contraction",
+    "rate",
+    "sampler_distortion",
+    "verifier_rates",
+]
+
+_FACTORS = np.concatenate([np.linspace(0.0, 0.98, 99), np.linspace(0.985, 1.5, 104)])
+_RESAMPLES = 400
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A probability or ratio with its interval.
+
+    Attributes:
+        value, low, high: the estimate and its interval.
+        n: observations it rests on.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+def rate(successes: int, n: int, confidence: float = 0.95) -> Rate:
+    """A share with its Clopper-Pearson interval, which covers at least as often as it says.
+
+    >>> found = rate(8, 10)
+    >>> round(found.low, 3), round(found.high, 3)
+    (0.444, 0.975)
+    """
+    from scipy.stats import beta
+
+    n, successes = whole("n", n, 1), whole("successes", successes)
+    if successes > n:
+        raise SpecError(f"successes: must be at most n = {n}, got {successes}")
+    tail = (1.0 - float(numbers("confidence", confidence, 0.0, 1.0, above=True, below=True))) / 2.0
+    low = 0.0 if successes == 0 else float(beta.ppf(tail, successes, n - successes + 1))
+    high = 1.0 if successes == n else float(beta.ppf(1.0 - tail, successes + 1, n - successes))
+    return Rate(successes / n, low, high, n)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifierRates:
+    r"""What a labelled set says of synthetic labels and their verifier.
+
+    Attributes:
+        rows: checked rows.
+        label_noise: share of wrong labels.
+        keep_correct: $\phi$, share of right labels that are kept. keep_wrong: $\psi$, that of wrong ones.
+        p_star: $1/(1+\psi/\phi)$, the label noise beyond which kept labels mislead; its interval takes both rates at
+            their ends and so covers at least as often.
+        purity: share of right labels among those kept.
+    """
+
+    rows: int
+    label_noise: Rate
+    keep_correct: Rate
+    keep_wrong: Rate
+    p_star: Rate
+    purity: Rate
+
+    def table(self) -> Iterator[tuple[str, Rate]]:
+        """Name and rate of every quantity."""
+        for name in ("label_noise", "keep_correct", "keep_wrong", "p_star", "purity"):
+            yield name, getattr(self, name)
+
+
+def verifier_rates(correct: npt.ArrayLike, kept: npt.ArrayLike, confidence: float = 0.95) -> VerifierRates:
+    """Rates from checked rows.
+
+    Args:
+        correct: whether each row's label is right, bool (n,).
+        kept: whether the verifier kept it, bool (n,).
+        confidence: of every interval.
+
+    Raises:
+        DataError: other lengths, values that are not 0 or 1, no wrong or no right label, or nothing kept.
+    """
+    right, keep = _flags("correct", correct), _flags("kept", kept)
+    if right.shape != keep.shape:
+        raise DataError(f"correct and kept: must be equally long, got {len(right)} and {len(keep)}")
+    for flags, missing in ((right, "right label"), (~right, "wrong label"), (keep, "row that was kept")):
+        if not flags.any():
+            raise DataError(
+                f"there is no {missing} among the {len(right)} checked rows: its rate is unknown; check more"
+            )
+    phi = rate(int(keep[right].sum()), int(right.sum()), confidence)
+    psi = rate(int(keep[~right].sum()), int((~right).sum()), confidence)
+
+    def star(a: float, b: float) -> float:
+        return a / (a + b) if a + b > 0 else math.nan
+
+    return VerifierRates(
+        rows=len(right),
+        label_noise=rate(int((~right).sum()), len(right), confidence),
+        keep_correct=phi,
+        keep_wrong=psi,
+        p_star=Rate(star(phi.value, psi.value), star(phi.low, psi.high), star(phi.high, psi.low), len(right)),
+        purity=rate(int((right & keep).sum()), int(keep.sum()), confidence),
+    )
+
+
+def _flags(name: str, values: npt.ArrayLike) -> np.ndarray:
+    array = np.asarray(values)
+    if array.ndim != 1 or len(array) == 0:
+        raise DataError(f"{name}: must be one flag a row, got shape {array.shape}")
+    if array.dtype != bool and not np.isin(array, (0, 1)).all():
+        raise DataError(f"{name}: must hold 0 and 1 (or false and true) only")
+    return array.astype(bool)
+
+
+def advice(rates: VerifierRates) -> str:
+    """In words: whether training on what the verifier keeps will help, and how sure that is.
+
+    The purity of what is kept decides: above 1/2 more kept rows lead towards the best classifier, below 1/2 away from
+    it. This is the theorem's step, for label errors that do not depend on the input.
+    """
+    low, high = rates.purity.low, rates.purity.high
+    better = rates.keep_correct.low > rates.keep_wrong.high
+    verdict = (
+        "pruning leaves mostly right labels: enough kept rows help"
+        if low > 0.5
+        else "pruning leaves mostly wrong labels: kept rows mislead, the more the worse"
+        if high < 0.5
+        else "undecided: whether most kept labels are right is within the error; check more rows"
+    )
+    use = (
+        "the verifier is better than keeping all"
+        if better
+        else "the verifier is no better than keeping all"
+        if rates.keep_correct.high <= rates.keep_wrong.low
+        else "that the verifier tells right from wrong is not shown by these rows"
+    )
+    return f"{verdict} (purity {rates.purity.value:.3f}); {use} (p* {rates.p_star.value:.3f}, label noise {rates.label_noise.value:.3f})"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Contraction:
+    r"""A fitted curve $x_t = x_0 + b\,(1-q^t)/(1-q)$.
+
+    Attributes:
+        factor: q, with its interval over seeds (NaN bounds for fewer than 3 seeds).
+        start: x_0. step: b, the change of the first generation.
+        residual: root mean square of what the fit leaves of the mean over seeds.
+        fitted: generations that were fitted.
+    """
+
+    factor: Rate
+    start: float
+    step: float
+    residual: float
+    fitted: int
+
+    @property
+    def limit(self) -> float:
+        """Where the metric ends; infinite (with the sign of the step) where it does not."""
+        if self.step == 0.0:
+            return self.start
+        q = self.factor.value
+        return self.start + self.step / (1.0 - q) if q < 1.0 else math.copysign(math.inf, self.step)
+
+    def predict(self, generation: npt.ArrayLike) -> np.ndarray:
+        """The curve at generations >= 0, float64 (points,)."""
+        return self.start + self.step * _basis(np.atleast_1d(numbers("generation", generation)), self.factor.value)
+
+
+def contraction(
+    values: npt.ArrayLike, *, generations: npt.ArrayLike | None = None, confidence: float = 0.95
+) -> Contraction:
+    """Fit a metric's approach to its limit.
+
+    Args:
+        values: (seeds, points) or (points,): the metric over the generations to fit.
+        generations: (points,), increasing from 0; default 0, 1, 2, ...
+        confidence: of the interval, by resampling seeds.
+
+    Raises:
+        DataError: fewer than 4 points, or values that are not finite.
+    """
+    table = np.atleast_2d(np.asarray(values, np.float64))
+    points = table.shape[1]
+    t = np.arange(points, dtype=np.float64) if generations is None else numbers("generations", generations)
+    if points < 4 or t.shape != (points,):
+        raise DataError(f"contraction: needs at least 4 generations, got {points} values and {t.size} generations")
+    if not np.isfinite(table).all():
+        raise DataError("contraction: values must be finite; leave generations without a measurement out")
+    mean = table.mean(axis=0)
+    q, start, step, residual = _fit(mean[None], t)
+    low = high = np.full(1, math.nan)
+    if len(table) >= 3:
+        rng = np.random.default_rng(0)  # a fixed stream: the same table gives the same interval
+        drawn = table[rng.integers(len(table), size=(_RESAMPLES, len(table)))].mean(axis=1)
+        tail = (1.0 - number("confidence", confidence)) / 2.0
+        low, high = np.quantile(_fit(drawn, t)[0], [[tail], [1.0 - tail]])
+    return Contraction(
+        factor=Rate(float(q[0]), float(low[0]), float(high[0]), table.size),
+        start=float(start[0]),
+        step=float(step[0]),
+        residual=float(residual[0]),
+        fitted=points,
+    )
+
+
+def _basis(t: np.ndarray, q: npt.ArrayLike) -> np.ndarray:
+    """1 + q + ... + q^(t-1) for every factor (...) and generation (points,): shape (..., points)."""
+    q = np.asarray(q, np.float64)[..., None]
+    linear = np.abs(q - 1.0) < 1e-9
+    return np.where(linear, t, (1.0 - np.power(q, t)) / np.where(linear, 1.0, 1.0 - q))
+
+
+def _fit(curves: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Least squares over (start, step) for every factor on a grid, then on a finer one around the best.
+
+    Args:
+        curves: (m, points). t: (points,).
+
+    Returns:
+        q, start, step and root mean square residual, each (m,).
+    """
+    q, *_ = _best(curves, t, _FACTORS[None])
+    q, start, step, left = _best(curves, t, np.clip(q[:, None] + np.linspace(-0.01, 0.01, 41), 0.0, None))
+    return q, start, step, np.sqrt(left / curves.shape[1])
+
+
+def _best(curves: np.ndarray, t: np.ndarray, factors: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The best of some factors (1 or m, k) for every curve, with start, step and sum of squares, each (m,)."""
+    basis = _basis(t, factors)
+    middle = basis.mean(axis=2, keepdims=True)
+    centred, y = basis - middle, curves - curves.mean(axis=1, keepdims=True)
+    step = (centred @ y[:, :, None])[..., 0] / np.maximum((centred**2).sum(axis=2), 1e-300)
+    left = ((y[:, None] - step[..., None] * centred) ** 2).sum(axis=2)
+    rows, best = np.arange(len(curves)), left.argmin(axis=1)
+    of = np.minimum(rows, len(factors) - 1)
+    chosen = step[rows, best]
+    start = curves.mean(axis=1) - chosen * middle[of, best, 0]
+    return factors[of, best], start, chosen, left[rows, best]
+
+
+def sampler_distortion(
+    training: npt.ArrayLike, generated: npt.ArrayLike, *, confidence: float = 0.95, seed: int = 0
+) -> Rate:
+    """s^2: total variance of generated rows over that of the rows that the model was trained on, bootstrap interval.
+
+    Args:
+        training, generated: (n, ...) and (m, ...) numbers, flattened.
+        confidence: of the interval.
+        seed: of the bootstrap.
+
+    Raises:
+        DataError: fewer than 2 rows, other dimensions, values that are not finite, or no variance to compare with.
+    """
+    tables = [np.asarray(rows, np.float64).reshape(len(np.asarray(rows)), -1) for rows in (training, generated)]
+    if min(map(len, tables)) < 2 or tables[0].shape[1] != tables[1].shape[1]:
+        shapes = " and ".join(str(t.shape) for t in tables)
+        raise DataError(f"sampler_distortion: needs two tables of at least 2 rows and one width, got {shapes}")
+    if not all(np.isfinite(t).all() for t in tables):
+        raise DataError("sampler_distortion: rows must be finite")
+    before, after = ((t - t.mean(axis=0)) ** 2 for t in tables)
+    squares = [before.sum(axis=1), after.sum(axis=1)]
+    if squares[0].sum() == 0.0:
+        raise DataError("sampler_distortion: the training rows do not vary")
+    rng = np.random.default_rng(seed)
+    drawn = [s[rng.integers(len(s), size=(_RESAMPLES, len(s)))].mean(axis=1) for s in squares]
+    tail = (1.0 - number("confidence", confidence)) / 2.0
+    low, high = np.quantile(drawn[1] / np.maximum(drawn[0], 1e-300), [tail, 1.0 - tail])
+    n = [len(s) for s in squares]
+    value = (squares[1].sum() / (n[1] - 1)) / (squares[0].sum() / (n[0] - 1))
+    return Rate(float(value), float(low), float(high), sum(n))
