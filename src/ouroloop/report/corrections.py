@@ -20,6 +20,7 @@ from ouroloop.report.load import Arm, Results
 from ouroloop.report.palette import Look, looks
 from ouroloop.report.points import as_points, moves_svg
 from ouroloop.report.runs import Run
+from ouroloop.report.strips import is_motion, joints_of, lengths_of, strip_svg
 from ouroloop.report.wording import number, plural
 
 __all__ = ["VERDICTS", "ArmCorrections", "Pair", "corrections_of"]
@@ -27,6 +28,7 @@ __all__ = ["VERDICTS", "ArmCorrections", "Pair", "corrections_of"]
 VERDICTS = ("kept", "changed", "dropped", "failed")
 MOST_FILES = 400  # corrections.parquet files read for one page
 _PAIRS = 18
+_MOTION_PAIRS = 6
 _BINS = 24
 _MOST_BARS = 40
 
@@ -181,12 +183,23 @@ def _pairs(path: Path, look: Look, label: str) -> tuple[tuple[Pair, ...], Markup
     start, end = as_points(before), as_points(after)
     if start is not None and end is not None and start.shape[1] == end.shape[1] == 2:
         return (), moves_svg(start, end, look.css, f"{label}: before (grey) and after")
-    order = np.argsort(distance, kind="stable")[thinned(len(distance), _PAIRS)]
+    motions = is_motion(before) and is_motion(after)
+    order = np.argsort(distance, kind="stable")[thinned(len(distance), _MOTION_PAIRS if motions else _PAIRS)]
     verdicts = _verdict_names(columns.get("verdict"), len(after))
-    bodies = _bodies(before[order], after[order], label)
+    if motions:
+        frames = lengths_of(after, columns.get("length"))
+        bodies = [_strip_pair(before[i, : frames[i]], after[i, : frames[i]], look, label) for i in order]
+    else:
+        bodies = _bodies(before[order], after[order], label)
     return tuple(
         Pair(body, verdicts[i], float(distance[i])) for body, i in zip(bodies, order.tolist(), strict=True)
     ), Markup("")
+
+
+def _strip_pair(before: np.ndarray, after: np.ndarray, look: Look, label: str) -> Markup:
+    """One motion's features (T, 263) before (grey) and after, one strip below the other."""
+    strips = ((before, "cn", "before"), (after, look.css, "after"))
+    return Markup("").join(strip_svg(joints_of(x), css, f"{label}: {word}") for x, css, word in strips)
 
 
 def _verdict_names(column: np.ndarray | None, count: int) -> list[str]:

@@ -16,6 +16,7 @@ from ouroloop.report.load import Results
 from ouroloop.report.palette import Look, looks
 from ouroloop.report.points import Window, as_points, histogram_svg, outside_note, reference_svg, scatter_svg, window_of
 from ouroloop.report.previews import Plan, Preview, kind_of, plan_of, preview_path, read_preview, sentences_of
+from ouroloop.report.strips import joints_of, lengths_of, strip_svg
 from ouroloop.report.wording import number, plural
 
 __all__ = [
@@ -34,6 +35,7 @@ _COUNTS = (100, 64, 49, 36, 25, 16, 9)  # pictures a frame, the first that fits
 _TRADES = ((60, 36), (31, 25), (21, 16), (11, 1))  # generations at most, pictures a frame at least; the first that fits
 _TEXTS, _TEXT_LENGTH = 8, 240
 _ROWS, _COLUMNS = 8, 6
+_STRIPS = 2  # motions a frame
 _REFERENCE = "reference-points"  # identity of the SVG group that all scatter panels show in grey
 
 
@@ -219,6 +221,8 @@ def _frames(plan: Plan, place: int, look: Look, label: str, setting: _Setting) -
 
 def _draw(preview: Preview, look: Look, title: str, setting: _Setting) -> tuple[Markup, str]:
     kind = kind_of(preview)
+    if kind == "motion":
+        return _motions(preview, look, title)
     captions = sentences_of(preview)
     below = texts_list(captions, title) if captions else Markup("")
     if kind == "image":
@@ -230,6 +234,18 @@ def _draw(preview: Preview, look: Look, title: str, setting: _Setting) -> tuple[
     else:
         body, note = rows_table(preview.x, title), f"first {min(len(preview), _ROWS)} of {len(preview)} rows kept"
     return body + below, note
+
+
+def _motions(preview: Preview, look: Look, title: str) -> tuple[Markup, str]:
+    lengths = lengths_of(preview.x, preview.columns.get("length"))
+    captions = sentences_of(preview) or [f"motion {i + 1}" for i in range(len(preview))]
+    strips = [
+        Markup('{}<p class="small">{}</p>').format(
+            strip_svg(joints_of(preview.x[i, : lengths[i]]), look.css, f"{captions[i]}; {title}"), captions[i]
+        )
+        for i in range(min(_STRIPS, len(preview)))
+    ]
+    return Markup("").join(strips), f"{min(_STRIPS, len(preview))} of {plural(len(preview), 'motion')} kept"
 
 
 def _image(preview: Preview, title: str, setting: _Setting) -> tuple[Markup, str]:

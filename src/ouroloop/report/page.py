@@ -24,6 +24,7 @@ from ouroloop.report.draw import LABEL_GAP, chart_svg
 from ouroloop.report.grids import Gallery, gallery_of
 from ouroloop.report.load import Results, load
 from ouroloop.report.metric_names import BOOKKEEPING, describe
+from ouroloop.report.motions import Player, player_of
 from ouroloop.report.palette import css, looks
 from ouroloop.report.summary import headline_of, lead, rows_of, verdict
 from ouroloop.report.timeline import timeline_of
@@ -71,8 +72,9 @@ def render(results: Results, *, title: str | None = None, baseline: str | None =
     headline = headline_of(results)
     charts = charts_of(results, headline)
     gallery = gallery_of(results)
+    player = player_of(results)
     corrections, silent = corrections_of(results)
-    style, script = _style(), _script()
+    style, script = _style(), _script(player is not None)
     against = baseline_of(results, baseline)
     arms = [{"label": arm.label, "look": look} for arm, look in zip(results.arms, looks(results.arms), strict=True)]
     main = [c for c in charts if c.name.name not in BOOKKEEPING]
@@ -85,7 +87,7 @@ def render(results: Results, *, title: str | None = None, baseline: str | None =
             policy=_policy(style, script),
             style=Markup(style),
             script=Markup(script),
-            data=_json(_data(arms, charts, gallery)),
+            data=_json(_data(arms, charts, gallery, player)),
             arms=arms,
             notes=results.notes,
             headline=describe(headline) if headline else None,
@@ -100,6 +102,7 @@ def render(results: Results, *, title: str | None = None, baseline: str | None =
             differences=_by_metric(differences(results, against)) if len(results.arms) > 1 else [],
             baseline=against.label,
             gallery=gallery,
+            player=player,
             corrections=corrections,
             silent=silent,
             checks=[check for study in results.studies for check in study.checks],
@@ -145,8 +148,9 @@ def _style() -> str:
 
 
 @cache
-def _script() -> str:
-    parts = [(_HERE / name).read_text(encoding="utf-8") for name in ("charts.js", "page.js")]
+def _script(motions: bool) -> str:
+    names = ("charts.js", "page.js", "motions.js") if motions else ("charts.js", "page.js")
+    parts = [(_HERE / name).read_text(encoding="utf-8") for name in names]
     return '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
 
 
@@ -170,7 +174,9 @@ def _json(content: Mapping[str, Any]) -> Markup:
     return Markup(text)
 
 
-def _data(arms: Sequence[Mapping[str, Any]], charts: Sequence[Chart], gallery: Gallery | None) -> dict[str, Any]:
+def _data(
+    arms: Sequence[Mapping[str, Any]], charts: Sequence[Chart], gallery: Gallery | None, player: Player | None
+) -> dict[str, Any]:
     return {
         "log": bool(charts and is_log(charts[0])),
         "arms": [
@@ -179,6 +185,7 @@ def _data(arms: Sequence[Mapping[str, Any]], charts: Sequence[Chart], gallery: G
         ],
         "charts": [model(chart) for chart in charts],
         "generations": list(gallery.generations) if gallery else [],
+        **({"motions": player.content} if player else {}),
     }
 
 

@@ -14,6 +14,7 @@ from ouroloop.report.images import as_images
 from ouroloop.report.load import Results
 from ouroloop.report.points import as_points
 from ouroloop.report.runs import Run
+from ouroloop.report.strips import is_motion
 
 __all__ = ["Plan", "Preview", "kind_of", "plan_of", "preview_path", "read_preview", "sentences_of"]
 
@@ -95,8 +96,10 @@ def _has_preview(run: Run) -> bool:
 
 
 def kind_of(preview: Preview) -> str:
-    """ "image", "points" (plane), "values" (line), "text" or "rows" (anything else)."""
+    """ "motion", "image", "points" (plane), "values" (line), "text" or "rows" (anything else)."""
     x = preview.x
+    if is_motion(x):
+        return "motion"
     if x.dtype.kind in "US":
         return "text"
     points = as_points(x)
