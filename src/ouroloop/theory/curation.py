@@ -170,7 +170,7 @@ def fixed_point(
         float64 (m,), summing to 1.
 
     >>> fixed_point([0.9, 0.1], [0.0, 1.0], 1.0).round(4).tolist()
-    [0.7765, 0.2235]
+    [0.6563, 0.3437]
     """
     p, r = distributions("reference", reference), vectors("rewards", rewards)
     if p.ndim != 1 or r.shape != p.shape:

@@ -142,7 +142,7 @@ def median_variance(generation: npt.ArrayLike, n: npt.ArrayLike, unbiased: bool 
         unbiased: c = 1 rather than 0.
 
     >>> round(median_variance(100, 100), 3), round(median_variance(100, 100, unbiased=True), 3)
-    (0.133, 0.364)
+    (0.133, 0.363)
     """
     t, rows = np.broadcast_arrays(wholes("generation", generation), wholes("n", n, 2 if unbiased else 1))
     table = {int(k): _log_factor(int(k), 1, int(unbiased)) for k in np.unique(rows)}

@@ -66,7 +66,7 @@ def risk(
         SpecError: an argument out of range, or a law that is not known.
 
     >>> round(risk("replace", 5, 100, 10, 1.0), 4), round(risk("accumulate", 5, 100, 10, 1.0), 4)
-    (0.5618, 0.1644)
+    (0.5618, 0.1645)
     """
     choice("regime", regime, REGIMES)
     t = wholes("generation", generation)

@@ -202,8 +202,8 @@ def _bulk(
     """Inverse eigenvalues of R, and tr R R / N, tr C R R / N, tr C R C R / N."""
     bulk = problem.ridge + problem.real / (1.0 + delta)
     bulk = bulk + problem.kept * (1.0 - problem.real) * values / (1.0 + delta_s)
-    powers = tuple(np.sum(values**k / bulk**2) / problem.total for k in (0, 1, 2))
-    return bulk, powers
+    none, one, two = (np.sum(values**k / bulk**2) / problem.total for k in (0, 1, 2))
+    return bulk, (none, one, two)
 
 
 def _fixed_point(problem: _Problem, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

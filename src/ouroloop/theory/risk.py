@@ -92,12 +92,12 @@ def multiplier(
 def inverse_squares(last: npt.ArrayLike) -> Values:
     r"""$\sum_{k=1}^{t} 1/k^2$ in closed form, 0 for t = 0; $\pi^2/6$ in the limit.
 
-    >>> [round(inverse_squares(t), 4) for t in (0, 1, 2, 10**9)]
-    [0.0, 1.0, 1.25, 1.6449]
+    >>> [round(inverse_squares(t), 4) for t in (1, 2, 3, 10**9)]
+    [1.0, 1.25, 1.3611, 1.6449]
     """
     from scipy.special import zeta
 
-    return plain(math.pi**2 / 6.0 - zeta(2.0, wholes("last", last) + 1.0))
+    return plain(np.maximum(math.pi**2 / 6.0 - zeta(2.0, wholes("last", last) + 1.0), 0.0))
 
 
 def _accumulate(t: np.ndarray, ratio: np.ndarray) -> np.ndarray:

@@ -160,7 +160,7 @@ def transition_peak(exponent: float) -> Peak:
         exponent: s in (0, 1).
 
     >>> round(transition_peak(0.4).synthetic_ratio, 2), round(transition_peak(0.4).factor, 3)
-    (3.6, 1.326)
+    (3.61, 1.326)
     """
     s = float(numbers("exponent", exponent, 0.0, 1.0, above=True, below=True))
     x = float(np.exp(np.log(s) / (1.0 - s)))
