@@ -12,6 +12,7 @@ import numpy as np
 
 from ouroloop import options, registry
 from ouroloop.errors import SpecError
+from ouroloop.forecasting import forecasts_for_rows
 from ouroloop.keys import Key
 from ouroloop.protocols import Generator, Reference
 from ouroloop.samples import Samples
@@ -72,7 +73,7 @@ def assemble(spec: Mapping[str, Any], objects: Mapping[str, Any], *, cache: Path
         on_failure=spec["on_failure"],
     )
     fingerprint = {**semantic(spec), "data_sha256": _content(data.real, data.held_out)}
-    return Assembly(step, dict(spec), fingerprint, _forecasts(spec, data.real))
+    return Assembly(step, dict(spec), fingerprint, [f.to_dict() for f in forecasts_for_rows(spec, data.real)])
 
 
 def describe_part(family: str, value: Any, field: str) -> tuple[dict[str, Any], Any]:
@@ -159,13 +160,6 @@ def _alarm() -> Any:
     from ouroloop.metrics.alarm import CollapseAlarm
 
     return CollapseAlarm()
-
-
-def _forecasts(spec: Mapping[str, Any], real: Samples) -> list[dict[str, Any]]:
-    from ouroloop.theory.forecast import forecasts_for
-
-    dim = int(np.prod(real.x.shape[1:], dtype=int)) if real.x.dtype.kind in "fiu" else 0
-    return [f.to_dict() for f in forecasts_for(spec, n_real=len(real), dim=dim)]
 
 
 def _content(*tables: Samples | None) -> str:

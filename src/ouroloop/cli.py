@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ouroloop import __version__
+from ouroloop import __version__, theory_commands
 from ouroloop.errors import OuroloopError
 
 if TYPE_CHECKING:
@@ -358,6 +358,8 @@ def correct(
     )
     print(summary)
 
+
+theory_commands.register(app)
 
 if __name__ == "__main__":
     main()

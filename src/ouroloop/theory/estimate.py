@@ -161,7 +161,8 @@ def advice(rates: VerifierRates) -> str:
         if rates.keep_correct.high <= rates.keep_wrong.low
         else "that the verifier tells right from wrong is not shown by these rows"
     )
-    return f"{verdict} (purity {rates.purity.value:.3f}); {use} (p* {rates.p_star.value:.3f}, label noise {rates.label_noise.value:.3f})"
+    said = f"p* {rates.p_star.value:.3f}, label noise {rates.label_noise.value:.3f}"
+    return f"{verdict} (purity {rates.purity.value:.3f}); {use} ({said})"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -55,7 +55,6 @@ def plan(
     *,
     correction_strength: float = 0.0,
     sampler_distortion: float = 1.0,
-    strict: bool = False,
 ) -> list[Answer]:
     """One answer a regime, the one with the least risk first.
 
@@ -65,7 +64,6 @@ def plan(
         synthetic_ratio: what the user would like to mix in.
         correction_strength: of a corrector as good as real data; known for fixed_real only.
         sampler_distortion: s^2, the factor by which the sampler inflates the model's variance.
-        strict: whether a loop with an unstable sampler counts as breaking at once.
 
     Raises:
         SpecError: a budget of 1 or less, or an argument out of its range.
@@ -83,7 +81,7 @@ def plan(
             Answer(
                 regime=regime,
                 ratios=allowed_ratios(regime, budget, generations, strength),
-                risk=math.inf if unstable and strict else value,
+                risk=value,
                 breaks_at=breaks_at(regime, budget, ratio, strength),
                 strength=needed_strength(budget, generations, ratio, sampler_distortion)
                 if regime == "fixed_real"
@@ -195,11 +193,8 @@ def needed_strength(budget: float, generations: int, synthetic_ratio: float, sam
     (0.0, 0.025)
     """
     ratio = number("synthetic_ratio", synthetic_ratio)
-    floor = max(
-        0.0, (ratio * (number("sampler_distortion", sampler_distortion, above=True) - 1.0) - 1.0) / (1.0 + ratio)
-    )
-    if floor > 0.0:
-        floor = float(np.nextafter(floor, math.inf))
+    excess = ratio * (number("sampler_distortion", sampler_distortion, above=True) - 1.0) - 1.0
+    floor = 0.0 if excess < 0.0 else excess / (1.0 + ratio) * (1.0 + 1e-12) + 1e-12  # stability is a strict bound
 
     def fits(strength: float) -> bool:
         return _risk("fixed_real", generations, ratio, strength) <= budget

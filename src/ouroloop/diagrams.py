@@ -1,0 +1,145 @@
+"""Pictures of what theory says: forecast curves, and phase diagrams over two knobs. Nothing here runs a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ouroloop.errors import DataError
+from ouroloop.theory import stability
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from ouroloop.theory.forecast import Forecast
+
+__all__ = ["draw_forecasts", "draw_loop_phases", "draw_verification_phases"]
+
+_DASHES = {"exact": "-", "asymptotic": (0, (6, 2)), "sufficient bound": (0, (1, 2)), "heuristic": (0, (3, 2, 1, 2))}
+_CELLS = 241
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=160)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path}: the figure cannot be written ({error}); use a name that ends in .png or .pdf"
+        ) from error
+    return path
+
+
+def draw_forecasts(forecasts: Mapping[str, Sequence[Forecast]], path: Path) -> Path:
+    """One panel a metric, one line an arm and law.
+
+    Args:
+        forecasts: arm -> its forecasts.
+        path: .png, .pdf or .svg.
+    """
+    metrics = list(dict.fromkeys(f.metric for found in forecasts.values() for f in found))
+    if not metrics:
+        raise DataError("no closed form is known for this specification: there is nothing to draw")
+    columns = min(2, len(metrics))
+    rows = -(-len(metrics) // columns)
+    figure = _figure(4.6 * columns, 2.9 * rows)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, metric in zip(grid, metrics, strict=False):
+        for number, (arm, found) in enumerate(forecasts.items()):
+            for law in (f for f in found if f.metric == metric):
+                shown = np.where(np.isfinite(law.values), law.values, np.nan)
+                label = law.label if len(forecasts) == 1 else f"{arm}: {law.label}"
+                axes.plot(
+                    shown, color=f"C{number % 10}", ls=_DASHES[law.validity], lw=1.4, label=f"{label} ({law.validity})"
+                )
+        axes.set_title(metric.replace("_", " "), loc="left", fontsize=9)
+        axes.set_xlabel("generation", fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.legend(fontsize=6, frameon=False)
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in grid[len(metrics) :]:
+        axes.set_axis_off()
+    return _save(figure, path)
+
+
+def draw_loop_phases(path: Path, *, sampler_distortion: float = 1.0, ratio: float | None = None) -> Path:
+    """Synthetic ratio x correction strength: how fast the loop contracts, and where it is stable.
+
+    Args:
+        path: .png, .pdf or .svg.
+        sampler_distortion: s^2 of the sampler.
+        ratio: the user's own ratio, marked by a line.
+    """
+    ratios, strengths = np.geomspace(0.05, 20.0, _CELLS), np.geomspace(0.01, 10.0, _CELLS)
+    x, y = np.meshgrid(ratios, strengths)
+    radius = np.asarray(stability.spectral_radius(x, y, sampler_distortion))
+    certified = np.asarray(stability.certificate(x, y).margin)
+    figure = _figure(5.6, 4.2)
+    axes = figure.subplots()
+    mesh = axes.pcolormesh(
+        x, y, np.clip(radius, 0.0, 2.0), cmap="RdYlBu_r", vmin=0.0, vmax=2.0, shading="auto", rasterized=True
+    )
+    _line(axes, x, y, certified, 0.0, "k", ":", "certified to the left (sufficient)")
+    _line(axes, x, y, radius, 1.0, "k", "-", "unstable to the right (exact)")
+    if ratio:
+        axes.axvline(ratio, color="tab:blue", lw=1, label=f"synthetic_ratio {ratio:g}")
+    axes.set(xscale="log", yscale="log", xlabel="synthetic_ratio", ylabel="correction_strength")
+    axes.set_title(f"error's factor a generation, sampler distortion s² = {sampler_distortion:g}", fontsize=9)
+    figure.colorbar(mesh, label="spectral radius (2: two or more)")
+    figure.legend(loc="outside lower center", fontsize=7, frameon=False, ncols=2)
+    return _save(figure, path)
+
+
+def draw_verification_phases(path: Path, accuracy: np.ndarray, grid: Mapping[str, np.ndarray], **marks: Any) -> Path:
+    """Label noise x keep_wrong: the accuracy that training on verified synthetic data reaches.
+
+    Args:
+        path: .png, .pdf or .svg.
+        accuracy: float64 (len(keep_wrong), len(label_noise)).
+        grid: "label_noise" and "keep_wrong", the axes' values.
+        marks: baseline (accuracy of the real data alone), keep_correct, and label_noise, keep_wrong of the user.
+    """
+    noise, wrong = grid["label_noise"], grid["keep_wrong"]
+    x, y = np.meshgrid(noise, wrong)
+    figure = _figure(5.6, 4.2)
+    axes = figure.subplots()
+    mesh = axes.pcolormesh(x, y, accuracy, cmap="RdYlBu", vmin=0.0, vmax=1.0, shading="auto", rasterized=True)
+    boundary = marks["keep_correct"] / np.maximum(marks["keep_correct"] + y, 1e-12) - x
+    _line(axes, x, y, boundary, 0.0, "k", "-", "p*: beyond it kept labels mislead")
+    if marks.get("baseline") is not None:
+        _line(
+            axes,
+            x,
+            y,
+            accuracy,
+            marks["baseline"],
+            "tab:blue",
+            "--",
+            f"as good as real data alone ({marks['baseline']:.3f})",
+        )
+    if marks.get("label_noise") is not None and marks.get("keep_wrong") is not None:
+        axes.plot([marks["label_noise"]], [marks["keep_wrong"]], "o", color="tab:blue", label="yours")
+    axes.set(xlabel="label_noise", ylabel="keep_wrong")
+    axes.set_title(f"test accuracy, keep_correct = {marks['keep_correct']:g}", fontsize=9)
+    figure.colorbar(mesh, label="accuracy")
+    figure.legend(loc="outside lower center", fontsize=7, frameon=False, ncols=3)
+    return _save(figure, path)
+
+
+def _line(
+    axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, level: float, colour: str, dash: str, label: str
+) -> None:
+    """A level line with an entry in the legend, where it crosses the picture."""
+    if values.min() < level < values.max():
+        axes.contour(x, y, values, levels=[level], colors=[colour], linestyles=[dash], linewidths=1.3)
+        axes.plot([], [], color=colour, ls=dash, lw=1.3, label=label)

@@ -1,0 +1,66 @@
+"""Forecasts of a specification or of every arm of a study, with its data loaded but nothing trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ouroloop.errors import SpecError
+from ouroloop.samples import Samples
+
+if TYPE_CHECKING:
+    from ouroloop.spec import Spec
+    from ouroloop.theory.forecast import Forecast
+
+__all__ = ["forecast", "forecasts_for_rows", "forecasts_of"]
+
+
+def forecast(spec: Spec, *, cache: Path | None = None) -> list[Forecast]:
+    """Every closed form that applies to a specification; its data are loaded, nothing is trained.
+
+    Raises:
+        DataError: the data cannot be loaded.
+    """
+    from ouroloop import options
+    from ouroloop.keys import Key
+
+    resolved = spec.resolved()
+    if resolved["data"].get("kind") == "object":
+        raise SpecError("data: was given from Python; a forecast from a file needs data that the file names")
+    dataset = options.build("datasets", resolved["data"])
+    loaded = dataset.load(key=Key(resolved["seed"]).child("data"), cache=cache)
+    return forecasts_for_rows(resolved, loaded.real)
+
+
+def forecasts_for_rows(resolved: Mapping[str, Any], real: Samples) -> list[Forecast]:
+    """The same with the real rows at hand."""
+    from ouroloop.theory.forecast import forecasts_for
+
+    dim = int(np.prod(real.x.shape[1:], dtype=int)) if real.x.dtype.kind in "fiu" else 0
+    return forecasts_for(resolved, n_real=len(real), dim=dim)
+
+
+def forecasts_of(source: str, overrides: Sequence[str] = (), *, cache: Path | None = None) -> dict[str, list[Forecast]]:
+    """arm -> forecasts, of a specification or study by path, or of a bundled study by name.
+
+    Raises:
+        SpecError: no such file or study, or a field in it is wrong.
+    """
+    from ouroloop.spec import Spec
+    from ouroloop.study import Study, study_names
+    from ouroloop.yaml_file import read_yaml
+
+    path = Path(source)
+    if path.is_file():
+        data = read_yaml(path).data
+        if not (isinstance(data, dict) and "arms" in data):
+            return {path.stem: forecast(Spec.read(path, list(overrides)), cache=cache)}
+    elif source not in study_names():
+        raise SpecError(
+            f"{source}: no such file, and no bundled study of that name; there are {', '.join(study_names())}"
+        )
+    study = Study.read(source, overrides=overrides)
+    return {arm.name: forecast(study.spec(arm, study.seeds[0]), cache=cache) for arm in study.arms}

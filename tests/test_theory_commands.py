@@ -1,0 +1,116 @@
+"""forecast, plan, estimate and verify-data through the command line."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from ouroloop.cli import app
+from ouroloop.study import Study, run_study
+
+RUNNER = CliRunner()
+SPEC = {
+    "data": {"kind": "gaussian", "n": 60, "held_out": 200},
+    "generator": "gaussian",
+    "regime": {"kind": "replace", "synthetic_ratio": 1.0},
+    "generations": 12,
+    "metrics": [{"kind": "moments"}],
+    "evaluation": {"n": 100},
+}
+
+
+def call(*arguments):
+    result = RUNNER.invoke(app, [str(a) for a in arguments])
+    return result.exit_code, result.output
+
+
+def test_forecast_of_a_specification_prints_and_draws(tmp_path):
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(SPEC))
+    code, text = call("forecast", tmp_path / "spec.yaml", "-o", tmp_path / "f.png", "--set", "generations=7")
+    assert code == 0, text
+    assert "trace_ratio" in text
+    assert "t = 7" in text
+    assert "exact" in text
+    assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_forecast_of_a_study_has_every_arm():
+    code, text = call("forecast", "scsc-gaussian")
+    assert code == 0, text
+    for arm in Study.read("scsc-gaussian").arms:
+        assert arm.name in text
+
+
+def test_forecast_says_when_nothing_is_known(tmp_path):
+    spec = {**SPEC, "generator": "kde", "corrector": {"kind": "nearest_real"}, "regime": "real_only"}
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(spec))
+    code, text = call("forecast", tmp_path / "spec.yaml")
+    assert code == 0
+    assert "no closed form is known" in text or "synthetic_ratio" in text
+
+
+def test_an_unknown_specification_is_one_clear_line():
+    run = subprocess.run(
+        [sys.executable, "-m", "ouroloop.cli", "forecast", "nothing-like-it"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert run.stderr.startswith("error: nothing-like-it: no such file, and no bundled study")
+    assert "Traceback" not in run.stderr
+
+
+def test_plan_answers_and_draws(tmp_path):
+    code, text = call("plan", "--budget", 1.5, "--generations", 20, "--sampler-distortion", 2.5, "-o", tmp_path)
+    assert code == 0, text
+    for regime in ("replace", "accumulate", "fixed_real", "fresh_real"):
+        assert regime in text
+    assert (tmp_path / "phases-loop.png").stat().st_size > 5000
+
+
+def test_plan_of_a_classifier_says_whether_synthetic_rows_help(tmp_path):
+    code, text = call("plan", "--n-real", 100, "--dimension", 50, "--label-noise", 0.1, "-o", tmp_path)
+    assert code == 0, text
+    assert "p*" in text
+    assert (tmp_path / "phases-verification.png").exists()
+    code, text = call("plan", "--n-real", 100, "--dimension", 50, "--label-noise", 0.9)
+    assert code == 0, text
+    assert "they do not help" in text
+
+
+@pytest.mark.parametrize("option", [("--budget", "0.5"), ("--generations", "0"), ("--label-noise", "1.5")])
+def test_plan_refuses_what_makes_no_sense(option):
+    assert call("plan", *option)[0] != 0
+
+
+def test_estimate_predicts_generations_that_it_was_not_fitted_to(tmp_path):
+    path = tmp_path / "study.yaml"
+    base = {**SPEC, "regime": {"kind": "fixed_real", "synthetic_ratio": 1.0}}
+    arms = [{"name": "mixed"}, {"name": "real", "role": "control", "set": {"regime": {"kind": "real_only"}}}]
+    path.write_text(yaml.safe_dump({"name": "toy", "seeds": [0, 1, 2, 3], "base": base, "arms": arms}))
+    run_study(Study.read(path), tmp_path / "out", workers=1)
+    code, text = call("estimate", tmp_path / "out", "--metric", "mean_error", "--fit", 6)
+    assert code == 0, text
+    assert "mean_error" in text
+    assert "0 to 5" in text
+    with pytest.raises(Exception, match="no arm has enough measured generations"):
+        RUNNER.invoke(app, ["estimate", str(tmp_path / "out"), "--fit", "12"], catch_exceptions=False)
+
+
+def test_verify_data_reads_a_table(tmp_path):
+    rng = np.random.default_rng(0)
+    truth = rng.integers(2, size=400)
+    label = np.where(rng.random(400) < 0.2, 1 - truth, truth)
+    kept = (rng.random(400) < np.where(label == truth, 0.9, 0.2)).astype(int)
+    rows = "\n".join(f"{a},{b},{c}" for a, b, c in zip(label, truth, kept, strict=True))
+    (tmp_path / "checked.csv").write_text(f"label,truth,kept\n{rows}\n")
+    code, text = call("verify-data", tmp_path / "checked.csv")
+    assert code == 0, text
+    assert "keep_correct" in text
+    assert "enough kept rows help" in text
+    with pytest.raises(Exception, match="no column 'gold'"):
+        RUNNER.invoke(app, ["verify-data", str(tmp_path / "checked.csv"), "--truth", "gold"], catch_exceptions=False)

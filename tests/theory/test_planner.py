@@ -1,0 +1,103 @@
+"""The plan against brute force over the recursions themselves, not the closed forms that it inverts."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ouroloop.errors import SpecError
+from ouroloop.theory import planner, stability
+
+
+def risk_of_a_mean(regime, generations, ratio, strength=0.0):
+    """E|error|^2 of a mean in units of one real sample's, by propagating weights of independent noise terms."""
+    share = 1.0 / (1.0 + strength)
+    model = np.zeros(generations + 2)  # weight of every noise source: real sample, then one a generation
+    model[0] = 1.0
+    variance = np.zeros(generations + 2)
+    variance[0] = 1.0
+    past = []
+    for t in range(1, generations + 1):
+        drawn = share * model  # the synthetic mean, the noise of its own rows added below
+        noise = np.zeros_like(model)
+        noise[t] = 1.0
+        variance[t] = 1.0 / ratio
+        drawn = drawn + noise
+        real = np.eye(len(model))[0]
+        if regime == "replace":
+            model = drawn
+        elif regime == "fixed_real":
+            model = (real + ratio * drawn) / (1.0 + ratio)
+        elif regime == "accumulate":
+            past.append(drawn)
+            model = (real + ratio * sum(past)) / (1.0 + ratio * len(past))
+    return float((model**2 * variance).sum())
+
+
+@pytest.mark.parametrize("regime", ["replace", "fixed_real", "accumulate"])
+@pytest.mark.parametrize("budget", [1.2, 1.4, 3.0])
+@pytest.mark.parametrize("generations", [1, 4, 30])
+def test_allowed_ratios_are_those_whose_risk_is_within_the_budget(regime, budget, generations):
+    intervals = planner.allowed_ratios(regime, budget, generations)
+    for ratio in np.geomspace(1e-3, 1e3, 37):
+        inside = any(low <= ratio <= high for low, high in intervals)
+        risk = risk_of_a_mean(regime, generations, ratio)
+        if abs(risk - budget) > 1e-6:
+            assert inside == (risk < budget), (ratio, risk)
+
+
+@pytest.mark.parametrize("regime", ["replace", "fixed_real", "accumulate"])
+@pytest.mark.parametrize(("budget", "ratio"), [(1.1, 0.3), (1.45, 1.0), (1.6, 2.0), (2.5, 1.0)])
+def test_the_breaking_generation(regime, budget, ratio):
+    found = planner.breaks_at(regime, budget, ratio)
+    over = [t for t in range(1, 61) if risk_of_a_mean(regime, t, ratio) > budget]
+    if over:
+        assert found == over[0]
+    else:
+        assert found is None or found > 60
+
+
+@given(budget=st.floats(1.01, 3.0), ratio=st.floats(0.05, 20.0), generations=st.integers(1, 25), s2=st.floats(0.5, 3.0))
+@settings(max_examples=60, deadline=None)
+def test_needed_strength_is_the_least_that_does(budget, ratio, generations, s2):
+    strength = planner.needed_strength(budget, generations, ratio, s2)
+    assert strength >= 0.0
+    if math.isinf(strength):
+        return
+    assert risk_of_a_mean("fixed_real", generations, ratio, strength) <= budget + 1e-9
+    assert stability.distortion_is_stable(s2, ratio, strength)
+    less = 0.98 * strength - 1e-6
+    if less > 0.0:
+        enough = risk_of_a_mean("fixed_real", generations, ratio, less) <= budget - 1e-12
+        assert not (enough and stability.distortion_is_stable(s2, ratio, less))
+
+
+def test_a_plan_is_sorted_and_names_what_is_unstable():
+    answers = planner.plan(1.5, 20, 2.5, sampler_distortion=1.5)
+    risks = [a.risk for a in answers if not math.isnan(a.risk)]
+    assert risks == sorted(risks)
+    fixed = next(a for a in answers if a.regime == "fixed_real")
+    assert "unstable" in fixed.note
+    assert fixed.strength > 0.0
+    assert math.isnan(next(a for a in answers if a.regime == "accumulate_subsample").risk)
+
+
+@given(
+    ratio=st.sampled_from([0.0, 1e-9, 1.0, 1e6]),
+    generations=st.integers(1, 10**6),
+    budget=st.floats(1.0001, 1e6),
+    strength=st.sampled_from([0.0, 1e-6, 5.0, math.inf]),
+)
+@settings(max_examples=60, deadline=None)
+def test_extreme_arguments_give_answers(ratio, generations, budget, strength):
+    for answer in planner.plan(budget, generations, ratio, correction_strength=strength):
+        assert answer.regime == "accumulate_subsample" or not math.isnan(answer.risk)
+        assert all(0.0 <= low <= high for low, high in answer.ratios)
+
+
+@pytest.mark.parametrize("budget", [1.0, 0.5, math.nan, math.inf])
+def test_a_budget_is_more_than_the_risk_of_the_real_data(budget):
+    with pytest.raises(SpecError, match="budget"):
+        planner.plan(budget, 5)
