@@ -36,7 +36,7 @@ def poses(frames: int = 40, bend: float = 0.8, seed: int = 0) -> tuple[np.ndarra
     vectors[:, [10, 11, 15, 20, 21]] = 0  # ends: nothing tells how they turn
     rotations = from_rotation_vector(vectors)
     rotations[:, 0] = multiply(about_y(0.5 * t[:, 0, 0]), rotations[:, 0])
-    return np.cumsum(rng.normal(0, 0.01, (frames, 3)), axis=0) + [0, 0.9, 0], rotations
+    return np.cumsum(rng.normal(0, 0.01, (frames, 3)), axis=0) + np.array([0, 0.9, 0]), rotations
 
 
 def error_mm(skeleton: Skeleton, positions: np.ndarray, **options: int) -> float:
