@@ -7,7 +7,7 @@ import numpy as np
 from ouroloop.errors import SpecError
 from ouroloop.theory.arguments import choice, number, whole
 
-__all__ = ["REGIMES", "checked", "subsets", "wishart_factor"]
+__all__ = ["REGIMES", "checked", "subsets", "take_rows", "wishart_factor"]
 
 REGIMES = ("replace", "accumulate", "accumulate_subsample", "fixed_real", "fresh_real")
 
@@ -46,3 +46,9 @@ def subsets(rng: np.random.Generator, replicas: int, total: int, n: int) -> np.n
         chosen[:, 1:][again] = rng.integers(0, total, int(again.sum()))
         chosen.sort(axis=1)
     return chosen
+
+
+def take_rows(rows: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """The chosen rows of every replica: (R, N, d) and (R, n) to (R, n, d)."""
+    replicas, total, d = rows.shape
+    return rows.reshape(-1, d)[np.arange(replicas)[:, None] * total + chosen]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ouroloop.keys import Key
 from ouroloop.theory.arguments import number, whole
-from ouroloop.theory.simulate.draws import checked, subsets, wishart_factor
+from ouroloop.theory.simulate.draws import checked, subsets, take_rows, wishart_factor
 
 __all__ = ["GaussianLoop", "gaussian_loop"]
 
@@ -123,8 +123,7 @@ def _subsampled(rng: np.random.Generator, loop: GaussianLoop, n: int, ddof: int,
     pool = np.empty((replicas, generations * n, d))
     pool[:, :n] = rng.standard_normal((replicas, n, d))
     for t in range(generations):
-        chosen = subsets(rng, replicas, (t + 1) * n, n)
-        rows = np.take_along_axis(pool, chosen[..., None], axis=1)
+        rows = take_rows(pool, subsets(rng, replicas, (t + 1) * n, n))
         loop.mean[t] = rows.mean(axis=1)
         rows = rows - loop.mean[t][:, None]
         loop.covariance[t] = np.swapaxes(rows, 1, 2) @ rows / (n - ddof)

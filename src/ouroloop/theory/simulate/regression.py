@@ -9,7 +9,7 @@ import numpy as np
 from ouroloop.errors import SpecError
 from ouroloop.keys import Key
 from ouroloop.theory.arguments import choice, number, whole
-from ouroloop.theory.simulate.draws import checked, subsets, wishart_factor
+from ouroloop.theory.simulate.draws import checked, subsets, take_rows, wishart_factor
 
 __all__ = ["regression_loop"]
 
@@ -103,7 +103,7 @@ def _subsampled(rng: np.random.Generator, generations: int, replicas: int, n: in
         here = x[:, rows] if fresh else x
         y[:, rows] = (here @ error[..., None])[..., 0] + rng.standard_normal((replicas, n))
         chosen = subsets(rng, replicas, (t + 1) * n, n)
-        taken = np.take_along_axis(x, (chosen if fresh else chosen % n)[..., None], axis=1)
+        taken = take_rows(x, chosen if fresh else chosen % n)
         turned = np.swapaxes(taken, 1, 2)
         labels = np.take_along_axis(y, chosen, axis=1)[..., None]
         error = np.linalg.solve(turned @ taken, turned @ labels)[..., 0]
