@@ -66,6 +66,7 @@ def variance(
 
     accumulate_subsample fits n rows drawn without replacement from the kn so far. Their variance (over kn - 1) is
     multiplied by $[kn-1+(n-1)f+\frac{k}{k+1}(f+1-\frac1k)]/(kn+n-1)$ with $f = 1-\frac1n$, and the fit is f times it.
+    Unbiased, it grows about as $t^{1/n}$, since the batches' means drift apart.
 
     Args:
         regime: one of `LAWS`.
