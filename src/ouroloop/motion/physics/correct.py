@@ -1,0 +1,116 @@
+"""The physics corrector's entry: clips in, simulated clips and verdicts out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from ouroloop.errors import DataError
+from ouroloop.motion.physics.clip import Clip, finish, prepare, refuse
+from ouroloop.motion.physics.engine import load_mujoco
+from ouroloop.motion.physics.humanoid import build_humanoid
+from ouroloop.motion.physics.inverse_dynamics import feed_forward
+from ouroloop.motion.physics.options import PhysicsOptions
+from ouroloop.motion.physics.resampling import resample
+from ouroloop.motion.physics.result import PhysicsResult
+from ouroloop.motion.physics.tracking import track
+from ouroloop.motion.skeleton import Skeleton
+
+__all__ = ["correct"]
+
+_FEED_RATE = 60.0  # Hz: feed-forward is computed at this rate, and interpolated
+
+
+def correct(
+    clips: Sequence[np.ndarray],
+    fps: float,
+    options: PhysicsOptions | None = None,
+    *,
+    skeletons: Sequence[Skeleton | None] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[PhysicsResult]:
+    """Correct motions by physics; nothing raised by one clip stops the others.
+
+    Every clip's result depends on that clip and the options alone: not on the other clips, not on their order, not on
+    the number of threads.
+
+    Args:
+        clips: joint positions (T, 22, 3) in m, HumanML3D order, y up; lengths may differ. Frames may be NaN.
+        fps: frames a second.
+        skeletons: of the persons, where they are known; by default measured from each clip.
+        progress: called with the number of clips done since the last call.
+
+    Returns:
+        one result a clip, in order.
+
+    Raises:
+        DataError: a frame rate that is not positive. MissingExtraError: MuJoCo is not installed.
+    """
+    options = options or PhysicsOptions()
+    if not (np.isfinite(fps) and fps > 0):
+        raise DataError(f"fps: got {fps!r}; expected frames a second, a number above 0")
+    if options.mode != "kinematic":
+        load_mujoco()  # raises at once where it is missing, rather than once a clip
+    known = skeletons if skeletons is not None else [None] * len(clips)
+    results: list[PhysicsResult | None] = [None] * len(clips)
+    order = sorted(range(len(clips)), key=lambda i: np.shape(clips[i])[:1])
+    groups = [order[start : start + options.group] for start in range(0, len(order), options.group)]
+
+    def work(group: list[int]) -> None:
+        for index, result in zip(
+            group, _correct_group([clips[i] for i in group], fps, [known[i] for i in group], options), strict=True
+        ):
+            results[index] = result
+        if progress is not None:
+            progress(len(group))
+
+    if options.threads == 1 or len(groups) == 1:
+        for group in groups:
+            work(group)
+    else:
+        with ThreadPoolExecutor(options.threads) as pool:
+            list(pool.map(work, groups))
+    return [result for result in results if result is not None]
+
+
+def _correct_group(
+    clips: list[np.ndarray], fps: float, skeletons: list[Skeleton | None], options: PhysicsOptions
+) -> list[PhysicsResult]:
+    prepared: list[Clip | PhysicsResult] = []
+    for clip, skeleton in zip(clips, skeletons, strict=True):
+        try:
+            prepared.append(prepare(clip, fps, skeleton, options))
+        except (DataError, ValueError, np.linalg.LinAlgError) as error:
+            prepared.append(refuse(clip, str(error)))
+    if options.mode != "kinematic":
+        _simulate([clip for clip in prepared if isinstance(clip, Clip)], options)
+    return [finish(clip, options) if isinstance(clip, Clip) else clip for clip in prepared]
+
+
+def _simulate(clips: list[Clip], options: PhysicsOptions) -> None:
+    """Track every clip at the bounds asked for, and those that are lost again with more help."""
+    for clip in clips:
+        clip.reference = resample(clip.root, clip.rotations, clip.rate, 1.0 / options.timestep)
+    factors = (1.0, *(options.retries if options.recovery == "retry" else ()))
+    waiting = clips
+    for factor in factors:
+        if not waiting:
+            return
+        humanoids = [
+            build_humanoid(clip.body, options.timestep, options.bounds.scaled(factor), options.servo)
+            for clip in waiting
+        ]
+        for clip, humanoid in zip(waiting, humanoids, strict=True):
+            if clip.feed is None:
+                step = max(1, round(clip.reference.rate / _FEED_RATE))
+                coarse = feed_forward(humanoid, clip.reference.every(step))
+                clip.feed = coarse.at(np.arange(len(clip.reference)) / step)
+        tracked = track(humanoids, [c.reference for c in waiting], [c.feed for c in waiting if c.feed is not None])
+        lost = []
+        for clip, outcome in zip(waiting, tracked, strict=True):
+            clip.judge(outcome, factor, options.lost_at)
+            if clip.lost is not None:
+                lost.append(clip)
+        waiting = lost
