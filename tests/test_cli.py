@@ -60,6 +60,15 @@ def test_run_resume_fork_verify_report_compare_cite(folder):
 
 
 @pytest.mark.slow
+def test_a_run_is_sent_as_one_file(folder):
+    ouroloop("run", "spec.yaml", "--set", "generations=1", cwd=folder)
+    ouroloop("export", "runs/toy", "toy.tar.gz", cwd=folder)
+    assert ouroloop("import", "toy.tar.gz", "received", cwd=folder).stdout.strip() == str(Path("received") / "toy")
+    assert "ok" in ouroloop("verify", "received/toy", cwd=folder).stdout
+    again = ouroloop("import", "toy.tar.gz", "received", cwd=folder, check=False)
+    assert (again.returncode, "exists already" in again.stderr) == (1, True)
+
+
 def test_verify_names_a_tampered_file(folder):
     ouroloop("run", "spec.yaml", cwd=folder)
     victim = folder / "runs/toy/generations/0002/synthetic.arrow"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ouroloop import options, registry
 from ouroloop.errors import SpecError
+from ouroloop.features.cache import content_digest
 from ouroloop.forecasting import forecasts_for_rows
 from ouroloop.keys import Key
 from ouroloop.protocols import Generator, Reference
@@ -163,10 +161,5 @@ def _alarm() -> Any:
 
 
 def _content(*tables: Samples | None) -> str:
-    digest = hashlib.sha256()
-    for table in tables:
-        for name in sorted(table.data_columns) if table is not None else ():
-            column = np.ascontiguousarray(table[name])  # type: ignore[index]
-            digest.update(f"{name}{column.dtype}{column.shape}".encode())
-            digest.update(column.view(np.uint8).reshape(-1).data if column.dtype.kind != "U" else column.tobytes())
-    return digest.hexdigest()
+    given = [table for table in tables if table is not None]
+    return content_digest({f"{name}{i}": table[name] for i, table in enumerate(given) for name in table.data_columns})

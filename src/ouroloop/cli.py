@@ -73,12 +73,9 @@ def _options(
 
 
 def _cache(given: Path | None) -> Path:
-    import os
+    from ouroloop.places import user_cache
 
-    if given is not None:
-        return given
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "ouroloop"
+    return user_cache() if given is None else given
 
 
 @app.command(epilog="Example:  ouroloop demo  -o runs/demo")
@@ -279,6 +276,29 @@ def verify(runs: Runs) -> None:
             print(f"{run_path}: ok")
     if bad:
         raise typer.Exit(1)
+
+
+@app.command(epilog="Example:  ouroloop export runs/mine mine.tar.gz")
+def export(
+    path: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.", show_default=False)],
+    archive: Annotated[Path, typer.Argument(help="A new file, .tar.gz.", show_default=False)],
+) -> None:
+    """Pack a run into one file, checked first, to send it to somebody."""
+    from ouroloop.archive import export_run
+
+    export_run(path, archive)
+    print(archive)
+
+
+@app.command(name="import", epilog="Example:  ouroloop import mine.tar.gz runs/")
+def import_(
+    archive: Annotated[Path, typer.Argument(help="A file made by export.", show_default=False)],
+    into: Annotated[Path, typer.Argument(help="Folder for the run.")] = Path("runs"),
+) -> None:
+    """Unpack a run that somebody sent; nothing in the file is trusted, every checksum is verified."""
+    from ouroloop.archive import import_run
+
+    print(import_run(archive, into).path)
 
 
 @app.command(epilog="Example:  ouroloop parts correctors")

@@ -11,7 +11,7 @@ import pytest
 
 from ouroloop import progress
 from ouroloop.datasets import download
-from ouroloop.datasets.download import RemoteFile, checksum, user_cache
+from ouroloop.datasets.download import RemoteFile, checksum
 from ouroloop.errors import DataError
 
 BODY = bytes(range(256)) * 2000
@@ -169,15 +169,6 @@ def test_a_file_in_the_way_of_the_folder(good, tmp_path):
     (tmp_path / "folder").write_text("a file")
     with pytest.raises(DataError, match=r"cannot write file\.gz"):
         fetch(FILE, tmp_path / "folder", [good.url])
-
-
-def test_the_cache_folder_follows_the_environment(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.delenv("OUROLOOP_CACHE", raising=False)
-    monkeypatch.setattr("sys.platform", "linux")
-    assert user_cache() == tmp_path / "ouroloop"
-    monkeypatch.setenv("OUROLOOP_CACHE", str(tmp_path / "mine"))
-    assert user_cache() == tmp_path / "mine"
 
 
 def test_checksum(tmp_path):

@@ -7,7 +7,6 @@ import http.client
 import logging
 import os
 import socket
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -20,7 +19,7 @@ from ouroloop import __version__
 from ouroloop.errors import DataError
 from ouroloop.progress import report
 
-__all__ = ["RemoteFile", "checksum", "fetch", "user_cache"]
+__all__ = ["RemoteFile", "checksum", "fetch"]
 
 _CHUNK = 1 << 16
 _log = logging.getLogger(__name__)
@@ -47,23 +46,6 @@ class _MirrorError(Exception):
 
 class _CutOffError(Exception):
     """The transfer stopped half way; what arrived is kept, so that it can go on from there."""
-
-
-def user_cache() -> Path:
-    """The folder for downloads and other things that can be made again, by the platform's custom.
-
-    ``$OUROLOOP_CACHE`` if set; else ``ouroloop`` in ``$XDG_CACHE_HOME`` or ``~/.cache`` (Linux),
-    ``~/Library/Caches`` (macOS) or ``%LOCALAPPDATA%`` (Windows).
-    """
-    if own := os.environ.get("OUROLOOP_CACHE"):
-        return Path(own).expanduser()
-    if sys.platform == "darwin":
-        base = "~/Library/Caches"
-    elif sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "ouroloop"
 
 
 def checksum(path: Path) -> str:

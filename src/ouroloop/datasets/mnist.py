@@ -11,12 +11,13 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from ouroloop.datasets.download import RemoteFile, fetch, user_cache
+from ouroloop.datasets.download import RemoteFile, fetch
 from ouroloop.datasets.idx import read_idx
 from ouroloop.datasets.loaded import LoadedDataset
 from ouroloop.datasets.split import reserve_rows
 from ouroloop.errors import DataError
 from ouroloop.keys import Key
+from ouroloop.places import user_cache
 from ouroloop.samples import Samples
 
 __all__ = ["FILES", "MIRRORS", "Mnist"]
