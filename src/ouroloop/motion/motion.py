@@ -65,7 +65,8 @@ class Motion:
         if (length < 1e-6).any():
             frame, joint = np.argwhere(length < 1e-6)[0]
             raise DataError(f"{where}: the rotation of joint {self.skeleton.names[joint]!r} in frame {frame} is zero")
-        rotations /= length[..., None]
+        # what is of unit length stays as it is, bit by bit
+        rotations /= np.where(np.abs(length - 1) > 1e-14, length, 1.0)[..., None]
         for field, value in (("root", root), ("rotations", rotations), ("fps", float(self.fps))):
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
