@@ -20,7 +20,8 @@ import io
 import itertools
 import json
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,14 +65,14 @@ def load_npz(path: Path) -> dict[str, np.ndarray]:
         DataError: missing, damaged, or holding pickled objects.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise DataError(f"{path}: a single array, expected an npz file of several")
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        if isinstance(error, DataError):
-            raise
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            arrays = dict(loaded) if isinstance(loaded, Mapping) else None
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: not a readable npz file ({error}); copy it again") from error
+    if arrays is None:
+        raise DataError(f"{path}: a single array, expected an npz file of several")
+    return arrays
 
 
 def write_npz(path: Path | str, motion: Motion) -> None:
