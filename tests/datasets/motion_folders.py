@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ouroloop.motion.skeleton import HUMANML3D_PARENTS
+from ouroloop.motion.humanml3d import encode
+from ouroloop.motion.skeleton import HUMANML3D_NAMES, HUMANML3D_PARENTS
 
 # a standing body, metres: x to the body's left, y up, z forward
 BODY = np.array(
@@ -45,6 +46,7 @@ def write_archive(folder: Path, *, train: int = 6, val: int = 3) -> Path:
         clip_start=np.cumsum([0, *map(len, clips)]),
         clip=np.array([f"clip {i}" for i in range(count)]),
         fps=np.float32(20),
+        joint_names=np.array(HUMANML3D_NAMES),
     )
     lines = [
         {
@@ -57,4 +59,22 @@ def write_archive(folder: Path, *, train: int = 6, val: int = 3) -> Path:
     ]
     with gzip.open(folder / "clips.jsonl.gz", "wt", encoding="utf-8") as file:
         file.writelines(json.dumps(line) + "\n" for line in lines)
+    return folder
+
+
+def write_humanml3d(folder: Path) -> Path:
+    """A folder in HumanML3D's layout: motions 000001 to 000004, the last of them for validation; one is mirrored."""
+    for name in ("new_joint_vecs", "texts"):
+        (folder / name).mkdir(parents=True)
+    texts = {
+        "000001": "a man waves#a/DET man/NOUN wave/VERB#0.0#0.0\nhe greets#he/PRON greet/VERB#0.0#0.0\n",
+        "000002": "he steps#he/PRON step/VERB#1.0#3.5\nhe walks left#he/PRON walk/VERB left/ADV#nan#nan\n",
+        "M00003": "he turns right#he/PRON turn/VERB right/ADV#0.5#3.0\n",
+        "000004": "he walks#he/PRON walk/VERB#0.0#0.0\n",
+    }
+    for i, (name, text) in enumerate(texts.items()):
+        np.save(folder / "new_joint_vecs" / f"{name}.npy", encode(waving(81 + i)))
+        (folder / "texts" / f"{name}.txt").write_text(text)
+    (folder / "train.txt").write_text("000001\n000002\n999999\nM00003\n")
+    (folder / "val.txt").write_text("000004\n")
     return folder

@@ -12,7 +12,9 @@ from ouroloop.datasets.motion_clips import Clip
 from ouroloop.datasets.motions import Motions, mirrored, mirrored_caption
 from ouroloop.errors import DataError
 from ouroloop.keys import Key
+from ouroloop.motion.bvh import write_bvh
 from ouroloop.motion.humanml3d import decode, encode
+from ouroloop.motion.inverse_kinematics import motion_from_positions
 
 _FILE = Path(__file__).with_name("motion_folders.py")
 _SPEC = importlib.util.spec_from_file_location("motion_folders", _FILE)
@@ -88,9 +90,9 @@ def test_mirrored_copies_wave_the_other_hand(archive: Path) -> None:
 
 
 def test_a_clip_mirrored_twice_is_itself() -> None:
-    clip = Clip("c", "s", "train", "turns left", folders.waving(50).astype(np.float32))
+    clip = Clip("c", "s", "train", "turns left", 49, lambda: folders.waving(50))
     twice = mirrored(mirrored([clip]))[0]
-    np.testing.assert_allclose(twice.positions, clip.positions, atol=1e-6)
+    np.testing.assert_allclose(twice.read(), clip.read(), atol=1e-6)
     assert twice.caption == clip.caption
     assert mirrored_caption("Leftover rights: LEFT, anticlockwise") == "Leftover rights: Right, clockwise"
 
@@ -154,19 +156,52 @@ def test_damaged_archives_name_file_and_field(tmp_path: Path) -> None:
     table = folder / "clips.jsonl.gz"
     whole = table.read_bytes()
     table.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"clips\.jsonl\.gz: line \d+ cannot be read"):
+    with pytest.raises(DataError, match=r"clips\.jsonl\.gz:\d+: cannot be read"):
         load(folder)
     with gzip.open(table, "wt") as file:
         file.write('{"clip": "another"}\n' * 9)
-    with pytest.raises(DataError, match=r"line 1: field 'clip' is 'another', expected 'clip 0'"):
+    with pytest.raises(DataError, match=r"clips\.jsonl\.gz: nothing on clip 'clip 0'"):
         load(folder)
     table.unlink()
-    with pytest.raises(DataError, match=r"clips\.jsonl\.gz: missing"):
+    with pytest.raises(DataError, match=r"clips\.jsonl\.gz: nothing on clip .* it belongs beside it"):
         load(folder)
     table.write_bytes(whole)
     (folder / "motion_j22.npz").write_bytes(b"PK")
-    with pytest.raises(DataError, match=r"motion_j22\.npz: not a readable archive"):
+    with pytest.raises(DataError, match=r"motion_j22\.npz: not a readable npz"):
         load(folder)
+
+
+def test_a_humanml3d_folder(tmp_path: Path) -> None:
+    folder = folders.write_humanml3d(tmp_path / "HumanML3D")
+    data = load(folder)
+    rows = dict(zip(data.real["caption"].tolist(), data.real["length"].tolist(), strict=True))
+    assert rows == {"a man waves": 80, "he walks left": 81, "he turns right": 50}  # the last is about a part
+    assert data.held_out["caption"].tolist() == ["he walks"]
+    row = data.real["caption"].tolist().index("he turns right")
+    whole = np.load(folder / "new_joint_vecs" / "M00003.npy")
+    np.testing.assert_array_equal(data.real.x[row, :50], whole[10:60])
+    plain = load(folder, sources=("HumanML3D",), mirror=True)
+    assert sorted(plain.real["caption"]) == ["a man waves", "a man waves", "he walks left", "he walks right"]
+    (folder / "texts" / "000001.txt").unlink()
+    with pytest.raises(DataError, match=r"000001\.txt: missing; it holds the captions"):
+        load(folder)
+
+
+def test_a_folder_of_motion_files(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for i in range(3):
+        motion = motion_from_positions(folders.waving(121), 40.0)  # twice the frames a second that features have
+        write_bvh(folder / f"wave_{i}.bvh", motion)
+    (folder / "wave_1.txt").write_text("a person waves\n")
+    data = load(folder, units="cm")
+    assert len(data.real) == 2
+    assert len(data.held_out) == 1
+    both = [*data.real["caption"], *data.held_out["caption"]]
+    assert sorted(both) == ["a person waves", "wave 0", "wave 2"]
+    assert set(data.real["length"].tolist()) == {60}
+    joints = decode(data.real.x[0, :60])
+    np.testing.assert_allclose(np.ptp(joints[:, 20, 1]), np.ptp(folders.waving(121)[:120:2, 20, 1]), atol=0.02)
 
 
 @pytest.mark.skipif(not (SHARED / "motion_j22.npz").exists(), reason="no motions in ../shared/data/motion")

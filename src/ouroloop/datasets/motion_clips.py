@@ -1,103 +1,130 @@
-"""Clips of human motion from a folder, whatever kind of folder it is."""
+"""Clips of human motion from a folder, whatever kind of folder it is; motions are read when they are needed."""
 
 from __future__ import annotations
 
-import gzip
-import json
-import zipfile
-from dataclasses import dataclass, field
+import functools
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ouroloop.errors import DataError
+from ouroloop.motion.archives import read_positions
+from ouroloop.motion.files import read_folder
+from ouroloop.motion.humanml3d import FPS
+from ouroloop.motion.humanml3d_folder import Caption, read_captions, read_features
+from ouroloop.motion.mapping import to_humanml3d
+from ouroloop.motion.motion import resample_positions
+from ouroloop.motion.text_file import read_lines
 
-__all__ = ["Clip", "read_clips"]
+__all__ = ["ARCHIVE", "Clip", "read_clips"]
 
-_ARCHIVE, _TABLE = "motion_j22.npz", "clips.jsonl.gz"
-_NO_POSITIONS = np.zeros((0, 22, 3))
+ARCHIVE = "motion_j22.npz"
+_SPLITS = ("train", "val", "test")
+_HELD_OUT_SHARE = 10  # one in so many files
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """One motion, as positions or already as features, at 20 frames a second.
+    """One motion at 20 frames a second.
 
     Args:
         name: unique in its folder.
         source, split, caption: as the folder says.
-        positions: joint positions (T, 22, 3) in metres, y up; empty where there are features.
-        features: HumanML3D features (T, 263) where the folder has them, else None.
+        frames: frames of HumanML3D features that it gives.
+        read: gives joint positions (frames + 1, 22, 3) in metres, y up, or features (frames, 263).
     """
 
     name: str
     source: str
     split: str
     caption: str
-    positions: np.ndarray = field(default_factory=lambda: _NO_POSITIONS)
-    features: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        """Frames of features that the clip gives: one fewer than positions."""
-        return len(self.features) if self.features is not None else max(len(self.positions) - 1, 0)
+    frames: int
+    read: Callable[[], np.ndarray]
 
 
-def read_clips(folder: Path) -> list[Clip]:
+def read_clips(folder: Path, *, units: str | None = None) -> list[Clip]:
     """All clips in a folder.
+
+    Args:
+        folder: an archive of clips, HumanML3D, or motion files.
+        units: unit of length of motion files that do not say; None guesses by the body's size, aloud.
 
     Raises:
         DataError: the folder holds nothing that is understood, or a file is damaged; with file and field.
     """
-    if (folder / _ARCHIVE).is_file():
-        return _from_archive(folder)
-    raise DataError(f"{folder}: holds no {_ARCHIVE}")
+    if (folder / ARCHIVE).is_file():
+        return list(_from_archive(folder / ARCHIVE))
+    if (folder / "new_joint_vecs").is_dir():
+        return list(_from_humanml3d(folder))
+    return list(_from_files(folder, units))
 
 
-def _from_archive(folder: Path) -> list[Clip]:
-    table = _read_table(folder / _TABLE)
-    path = folder / _ARCHIVE
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            root, offsets, starts, names = (file[k] for k in ("root", "rel", "clip_start", "clip"))
-            scale, fps = float(file["rel_scale"]), float(file["fps"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: not a readable archive of clips ({error}); copy it again") from error
-    if fps != 20:
-        raise DataError(f"{path}: field 'fps' is {fps:g}; HumanML3D features are of 20 frames a second, resample first")
-    if (
-        len(names) != len(table)
-        or len(starts) != len(names) + 1
-        or starts[-1] != len(root)
-        or len(root) != len(offsets)
-    ):
-        raise DataError(
-            f"{path}: {len(names)} clips and {len(starts)} starts for {len(root)} frames, but {_TABLE} has "
-            f"{len(table)} lines; the two files must be of one archive"
-        )
-    clips = []
-    for i, row in enumerate(table):
-        if row.get("clip") != str(names[i]):
+def _from_archive(path: Path) -> Iterator[Clip]:
+    for clip in read_positions(path):
+        if not clip.about:
             raise DataError(
-                f"{folder / _TABLE}: line {i + 1}: field 'clip' is {row.get('clip')!r}, expected '{names[i]}'"
+                f"{path.with_name('clips.jsonl.gz')}: nothing on clip '{clip.name}' of {path.name}; it belongs beside "
+                "it, with a line of fields (clip, source, split, captions) for each clip"
             )
-        here = slice(int(starts[i]), int(starts[i + 1]))
-        positions = np.repeat(root[here, None], 22, axis=1).astype(np.float32)
-        positions[:, 1:] += offsets[here].astype(np.float32) * scale
-        caption = str((row.get("captions") or [row.get("action", "")])[0])
-        clips.append(Clip(str(names[i]), str(row.get("source", "")), str(row.get("split", "")), caption, positions))
-    return clips
+        joints = clip.positions if clip.fps == FPS else resample_positions(clip.positions, clip.fps, FPS)
+        captions = clip.about.get("captions") or [clip.about.get("action") or clip.name]
+        source, split = (str(clip.about.get(field, "")) for field in ("source", "split"))
+        yield Clip(clip.name, source, split, str(captions[0]), len(joints) - 1, _kept(joints))
 
 
-def _read_table(path: Path) -> list[dict[str, Any]]:
-    rows = []
+def _from_humanml3d(folder: Path) -> Iterator[Clip]:
+    splits = [split for split in _SPLITS if (folder / f"{split}.txt").is_file()]
+    if not splits:
+        raise DataError(f"{folder}: no train.txt or val.txt beside new_joint_vecs; they list the motions of each split")
+    for split in splits:
+        for name in filter(None, map(str.strip, read_lines(folder / f"{split}.txt"))):
+            path, text = folder / "new_joint_vecs" / f"{name}.npy", folder / "texts" / f"{name}.txt"
+            if not path.is_file():
+                continue  # the published lists name motions whose data set lacks a licence, too
+            if not text.is_file():
+                raise DataError(f"{text}: missing; it holds the captions of {path.name}")
+            caption = _whole(read_captions(text), text)
+            cut = slice(round(caption.start * FPS), round(caption.stop * FPS) or None)
+            source = "HumanML3D mirrored" if name.startswith("M") else "HumanML3D"
+            frames = len(range(_frames(path))[cut])
+            yield Clip(name, source, split, caption.text, frames, functools.partial(_features, path, cut))
+
+
+def _whole(captions: tuple[Caption, ...], text: Path) -> Caption:
+    """The first caption of the whole motion, else the first one, which is of a part of it."""
+    if not captions:
+        raise DataError(f"{text}: no caption in it")
+    return next((c for c in captions if c.stop <= c.start), captions[0])
+
+
+def _frames(path: Path) -> int:
     try:
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                rows.append(json.loads(line))
-                if not isinstance(rows[-1], dict):
-                    raise DataError(f"{path}: line {number} is no object with fields")
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: missing; it belongs beside {_ARCHIVE} and holds captions and splits") from error
-    except (OSError, EOFError, ValueError) as error:
-        raise DataError(f"{path}: line {len(rows) + 1} cannot be read ({error}); copy it again") from error
-    return rows
+        return len(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError, EOFError, TypeError) as error:
+        raise DataError(f"{path}: not a readable npy file ({error}); copy it again") from error
+
+
+def _features(path: Path, cut: slice) -> np.ndarray:
+    return read_features(path)[cut]
+
+
+def _from_files(folder: Path, units: str | None) -> Iterator[Clip]:
+    found: dict[str, tuple[str, str, np.ndarray]] = {}
+    for motion in read_folder(folder, units=units):
+        name = motion.name if motion.name not in found else f"{motion.name} {len(found)}"
+        caption = motion.caption or motion.name.replace("_", " ").replace("-", " ")
+        joints = to_humanml3d(motion, fps=FPS).astype(np.float32)
+        found[name] = (motion.source or folder.name, caption, joints)
+    order = sorted(found, key=lambda name: hashlib.sha256(name.encode()).digest())
+    held_out = set(order[: max(1, len(order) // _HELD_OUT_SHARE)])
+    for name, (source, caption, joints) in found.items():
+        split = "val" if name in held_out else "train"
+        yield Clip(name, source, split, caption, len(joints) - 1, _kept(joints))
+
+
+def _kept(joints: np.ndarray) -> Callable[[], np.ndarray]:
+    joints = joints.astype(np.float32)
+    return lambda: joints

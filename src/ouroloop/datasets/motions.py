@@ -6,7 +6,7 @@ import functools
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from ouroloop.datasets.loaded import FreshRows, LoadedDataset
-from ouroloop.datasets.motion_clips import Clip, read_clips
+from ouroloop.datasets.motion_clips import ARCHIVE, Clip, read_clips
 from ouroloop.datasets.split import generation_of, reserve_rows
 from ouroloop.errors import DataError
 from ouroloop.keys import Key
@@ -33,6 +33,7 @@ _OPPOSITES = {
     "counterclockwise": "clockwise",
     "anticlockwise": "clockwise",
 }
+_OTHER_SIDE = list(counterparts(HUMANML3D_NAMES))
 _SIDES = re.compile(r"\b(" + "|".join(_OPPOSITES) + r")\b", re.IGNORECASE)
 
 
@@ -47,8 +48,10 @@ class Motions:
 
     * an archive of clips: ``motion_j22.npz`` (joint positions) and ``clips.jsonl.gz`` (captions, sources, splits);
     * HumanML3D: ``new_joint_vecs``, ``texts``, ``train.txt`` and ``val.txt``;
-    * motion files: .bvh and other files that `ouroloop.motion.files` reads, with the caption in a .txt file of the
-      same name (else the file's name is the caption); a tenth of them, chosen by name, is held out.
+    * motion files: .bvh and others that `ouroloop.motion.files` reads, with the caption in a .txt file of the same
+      name (else the file's name is the caption); a tenth of them, chosen by name, is held out.
+
+    Of several captions a clip has the first, of HumanML3D's the first that is about the whole clip.
 
     Training rows are `subset` clips of the training split; held-out rows are the validation split. Which clips those
     are depends on their names alone, so that all seeds and arms see the same, and a smaller subset is part of a larger
@@ -69,6 +72,9 @@ class Motions:
     ] = False
     min_frames: Annotated[int, Field(ge=2, description="clips of fewer frames are left out")] = 40
     frames: Annotated[int, Field(ge=2, le=MAX_FRAMES, description="frames a row; longer clips are cut")] = MAX_FRAMES
+    units: Annotated[
+        str | None, Field(description="unit of length of motion files, such as 'cm'; None: guessed by the body's size")
+    ] = None
     repeat_reserve: Annotated[
         bool, Field(description="hand out reserve clips again once all have been used, instead of stopping")
     ] = False
@@ -84,7 +90,7 @@ class Motions:
             DataError: no motions are found, a file is damaged, or there are fewer clips than asked for.
         """
         folder = self._folder()
-        clips = [c for c in read_clips(folder) if len(c) >= self.min_frames]
+        clips = [c for c in read_clips(folder, units=self.units) if c.frames >= self.min_frames]
         if self.sources is not None:
             clips = self._of_sources(clips, folder)
         training = self._of_split(clips, self.split, folder)
@@ -100,8 +106,8 @@ class Motions:
         others = training[n_real:]
         return LoadedDataset(
             name=f"motions in {folder.name}",
-            real=self._table(real, 0),
-            held_out=self._table(held_out, len(real)) if held_out else None,
+            real=self._table(real, np.arange(len(real))),
+            held_out=self._table(held_out, len(real) + np.arange(len(held_out))) if held_out else None,
             fresh_fn=self._reserve(others, len(real) + len(held_out)) if others else None,
         )
 
@@ -114,7 +120,7 @@ class Motions:
         named = os.environ.get("OUROLOOP_DATA")
         places = [Path(named).expanduser() / "motion", Path(named).expanduser()] if named else []
         for place in places:
-            if (place / "motion_j22.npz").is_file() or (place / "new_joint_vecs").is_dir():
+            if (place / ARCHIVE).is_file() or (place / "new_joint_vecs").is_dir():
                 return place
         looked = f"; looked in {' and '.join(map(str, places))}" if places else ""
         raise DataError(f"motions: no path given, and OUROLOOP_DATA names no folder with motions{looked}. {WANTED}")
@@ -139,28 +145,25 @@ class Motions:
             )
         return sorted(chosen, key=lambda c: hashlib.sha256(c.name.encode()).digest())
 
-    def _table(self, clips: Sequence[Clip], first_id: int) -> Samples:
+    def _table(self, clips: Sequence[Clip], ids: np.ndarray) -> Samples:
         x = np.zeros((len(clips), self.frames, FEATURES), np.float32)
         length = np.zeros(len(clips), np.int32)
         for row, features in enumerate(_features(clips)):
             length[row] = min(len(features), self.frames)
             x[row, : length[row]] = features[: length[row]]
-        captions = np.array([c.caption for c in clips], dtype=str)
-        return Samples.of(x, length=length, caption=captions, id=first_id + np.arange(len(clips)))
+        return Samples.of(x, length=length, caption=np.array([c.caption for c in clips], dtype=str), id=ids)
 
     def _reserve(self, others: Sequence[Clip], first_id: int) -> FreshRows:
-        @functools.cache
-        def table() -> Samples:
-            return self._table([*others, *mirrored(others)], first_id)
+        reserve = [*others, *mirrored(others)]
 
         def fresh(n: int, key: Key) -> Samples:
-            size = 2 * len(others)
             block, purpose = generation_of(key)
-            blocks = size // n if n else 0
+            blocks = len(reserve) // n if n else 0
             if self.repeat_reserve and blocks and block > blocks:
                 turn, block = divmod(block - 1, blocks)
                 key = Key(key.seed, (*purpose, "turn", turn, "generation", block + 1))
-            return table().take(np.sort(reserve_rows(size, n, key=key, name="motions")))
+            rows = np.sort(reserve_rows(len(reserve), n, key=key, name="motions"))
+            return self._table([reserve[row] for row in rows], first_id + rows)
 
         return fresh
 
@@ -173,30 +176,37 @@ WANTED = (
 
 
 def _features(clips: Sequence[Clip]) -> list[np.ndarray]:
-    """HumanML3D features (T, 263) of each clip; those that only have positions are encoded together."""
-    bare = [c for c in clips if c.features is None]
-    lengths = np.array([len(c.positions) for c in bare], dtype=np.int64)
-    padded = np.zeros((len(bare), int(lengths.max(initial=2)), 22, 3), np.float32)
-    for row, clip in enumerate(bare):
-        padded[row, : lengths[row]] = clip.positions
-    encoded = iter(encode(padded, lengths)) if bare else iter(())
-    sizes = iter(lengths - 1)
-    return [c.features if c.features is not None else next(encoded)[: next(sizes)] for c in clips]
+    """HumanML3D features (frames, 263) of each clip; those that are positions are encoded together."""
+    arrays = [clip.read() for clip in clips]
+    bare = [row for row, array in enumerate(arrays) if array.ndim == 3]
+    if bare:
+        lengths = np.array([len(arrays[row]) for row in bare])
+        padded = np.zeros((len(bare), int(lengths.max()), 22, 3), np.float32)
+        for place, row in enumerate(bare):
+            padded[place, : lengths[place]] = arrays[row]
+        for row, features, length in zip(bare, encode(padded, lengths), lengths, strict=True):
+            arrays[row] = features[: length - 1]
+    return arrays
 
 
 def mirrored(clips: Sequence[Clip]) -> list[Clip]:
     """The clips in a mirror: x to -x, left joints for right ones, and the same in their captions."""
-    other = list(counterparts(HUMANML3D_NAMES))
     return [
         replace(
             clip,
             name=f"{clip.name} mirrored",
             caption=mirrored_caption(clip.caption),
-            positions=(clip.positions if clip.features is None else decode(clip.features))[:, other] * [-1.0, 1.0, 1.0],
-            features=None,
+            read=functools.partial(_mirror_image, clip.read),
         )
         for clip in clips
     ]
+
+
+def _mirror_image(read: Callable[[], np.ndarray]) -> np.ndarray:
+    """Joint positions (T, 22, 3) of a clip in a mirror."""
+    motion = read()
+    joints = motion if motion.ndim == 3 else decode(motion)
+    return joints[:, _OTHER_SIDE] * [-1.0, 1.0, 1.0]
 
 
 def mirrored_caption(caption: str) -> str:
