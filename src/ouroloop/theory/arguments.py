@@ -150,9 +150,13 @@ def distributions(name: str, values: npt.ArrayLike) -> np.ndarray:
     Raises:
         SpecError: a row is no probability distribution.
     """
-    array = vectors(name, values)
+    array = np.asarray(values, np.float64) if isinstance(values, np.ndarray) else vectors(name, values)
+    if array.ndim < 1 or array.size == 0:
+        return vectors(name, array)  # raises
     total = array.sum(axis=-1, keepdims=True)
-    if array.min() < 0.0 or np.abs(total - 1.0).max() > 1e-6:
+    # the fewest passes: NaN and infinity fail these comparisons as well
+    if not (array.min() >= 0.0 and np.abs(total - 1.0).max() <= 1e-6):
+        vectors(name, array)
         raise SpecError(
             f"{name}: must be non-negative and sum to 1 along the last axis, got a smallest value of "
             f"{array.min():g} and sums from {total.min():g} to {total.max():g}"

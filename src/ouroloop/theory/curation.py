@@ -79,12 +79,13 @@ def operator(probabilities: npt.ArrayLike, rewards: npt.ArrayLike, choices: floa
 def _checked(
     probabilities: npt.ArrayLike, rewards: npt.ArrayLike, choices: float
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    p, r = distributions("probabilities", probabilities), vectors("rewards", rewards)
+    p = distributions("probabilities", probabilities)
+    r = np.asarray(rewards, np.float64) if isinstance(rewards, np.ndarray) else vectors("rewards", rewards)
     if r.shape != p.shape[-1:]:
         raise SpecError(f"rewards: must have shape (m,) = {p.shape[-1:]}, that of a distribution, got {r.shape}")
-    if isinstance(choices, int) and choices >= 1:
-        return p, r, float(choices)
-    return p, r, float(wholes("choices", choices, 1, inf=True))
+    if isinstance(choices, int) and choices > 1:
+        return p, r, float(choices)  # rewards are checked when their kernel is made
+    return p, vectors("rewards", r), float(wholes("choices", choices, 1, inf=True))
 
 
 def _operator(p: np.ndarray, r: np.ndarray, k: float) -> np.ndarray:
@@ -105,7 +106,7 @@ def _kernel(rewards: bytes, choices: float) -> tuple[np.ndarray, np.ndarray]:
     Nodes run in $\log s$ from where the integrand is its value at 0, which makes what lies below a geometric series,
     to where $e^{-sw}$ of the lowest reward vanishes.
     """
-    r = np.frombuffer(rewards)
+    r = vectors("rewards", np.frombuffer(rewards))
     shifted = r - r.max()
     if shifted.min() < -_WIDEST:
         raise SpecError(f"rewards: must span at most {_WIDEST:g}, got {-shifted.min():g}")

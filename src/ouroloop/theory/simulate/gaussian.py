@@ -13,6 +13,8 @@ from ouroloop.theory.simulate.draws import checked, subsets, take_rows, wishart_
 
 __all__ = ["GaussianLoop", "gaussian_loop"]
 
+_Rows = tuple[np.ndarray, np.ndarray, int]  # means (R, d), scatter matrices or factors of them, how many rows
+
 
 @dataclass(frozen=True, eq=False)
 class GaussianLoop:
@@ -71,7 +73,7 @@ def gaussian_loop(
     if regime == "accumulate_subsample":
         return _subsampled(rng, loop, n, ddof, stretch)
     unit = np.broadcast_to(np.eye(d), (replicas, d, d))
-    real = pool = _batch(rng, np.zeros((replicas, d)), unit, n)
+    real = pool = _scatter(_batch(rng, np.zeros((replicas, d)), unit, n))
     for t in range(generations):
         loop.mean[t], scatter, rows = pool
         loop.covariance[t] = scatter / (rows - ddof)
@@ -79,34 +81,35 @@ def gaussian_loop(
             break
         new = _batch(rng, loop.mean[t], stretch * _root(loop.covariance[t]), k)
         if regime == "replace":
-            pool = new
+            pool = _scatter(new)
         elif regime == "accumulate":
             pool = _merge(pool, new)
         else:
-            fresh = _batch(rng, np.zeros((replicas, d)), unit, n) if regime == "fresh_real" else real
-            pool = _merge(fresh, new)
+            pool = _merge(_scatter(_batch(rng, 0.0 * new[0], unit, n)) if regime == "fresh_real" else real, new)
     return loop
 
 
-def _batch(
-    rng: np.random.Generator, mean: np.ndarray, root: np.ndarray, rows: int
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Mean and scatter matrix about it of `rows` draws of N(mean, root root'), in every replica, and their number."""
+def _batch(rng: np.random.Generator, mean: np.ndarray, root: np.ndarray, rows: int) -> _Rows:
+    """Draws of N(mean, root root') in every replica: their mean, a factor of their scatter matrix, their number."""
     replicas, d = mean.shape
     if rows == 0:
-        return mean, np.zeros((replicas, d, d)), 0
+        return mean, np.zeros((replicas, d, 0)), 0
     average = mean + (root @ rng.standard_normal((replicas, d, 1)))[..., 0] / math.sqrt(rows)
-    factor = root @ wishart_factor(rng, (replicas,), rows - 1, d)
-    return average, factor @ np.swapaxes(factor, -1, -2), rows
+    return average, root @ wishart_factor(rng, (replicas,), rows - 1, d), rows
 
 
-def _merge(
-    first: tuple[np.ndarray, np.ndarray, int], second: tuple[np.ndarray, np.ndarray, int]
-) -> tuple[np.ndarray, np.ndarray, int]:
-    (mean, scatter, rows), (other, more, added) = first, second
+def _scatter(rows: _Rows) -> _Rows:
+    """The same with the scatter matrix itself."""
+    mean, factor, count = rows
+    return mean, factor @ np.swapaxes(factor, -1, -2), count
+
+
+def _merge(pool: _Rows, new: _Rows) -> _Rows:
+    """Scatter matrices add up, with the distance of the means as one more column of the new factor."""
+    (mean, scatter, rows), (other, factor, added) = pool, new
     total, apart = rows + added, other - mean
-    between = apart[..., :, None] * apart[..., None, :] * (rows * added / total)
-    return mean + apart * (added / total), scatter + more + between, total
+    wide = np.concatenate([factor, apart[..., None] * math.sqrt(rows * added / total)], axis=-1)
+    return mean + apart * (added / total), scatter + wide @ np.swapaxes(wide, -1, -2), total
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
