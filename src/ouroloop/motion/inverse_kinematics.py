@@ -224,7 +224,7 @@ def _smooth_angle(z: np.ndarray, weight: np.ndarray, fps: float) -> np.ndarray:
     from scipy.linalg import solveh_banded
 
     frames = len(z)
-    right = np.stack([(weight * z).real + _REST_TWIST, (weight * z).imag], axis=-1)
+    right = np.stack([weight * np.real(z) + _REST_TWIST, weight * np.imag(z)], axis=-1)
     if frames < 3:
         return np.arctan2(right[:, 1], right[:, 0])
     stiffness = _SMOOTH_TWIST * (fps / 20) ** 4  # second differences of one movement shrink with the rate squared

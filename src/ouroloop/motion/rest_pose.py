@@ -78,7 +78,7 @@ def _foot_drop(clips: Sequence[np.ndarray], length: float) -> float:
     for clip in clips:
         floor = np.percentile(clip[:, [10, 11], 1], 20) + 0.01
         for ankle, ball in ((7, 10), (8, 11)):
-            speed = sum(_speed(clip[:, joint]) for joint in (ankle, ball))
+            speed = _speed(clip[:, ankle]) + _speed(clip[:, ball])
             low = clip[:, ball, 1] < floor
             if low.any():
                 still = low & (speed <= np.percentile(speed[low], 40))
