@@ -1,7 +1,8 @@
 """Feature extractors: maps from samples to vectors in which metrics and correctors measure distances.
 
 Members: `identity` (the flattened data), `pca` (principal components), `classifier` (the 84 numbers before
-the last layer of a small network that the software trains on the real labels).
+the last layer of a small network that the software trains on the real labels), `motion` (a motion and text
+evaluator that it trains on captioned motions), `motion_physics` (how physical each motion is).
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ import numpy as np
 
 from ouroloop.errors import PartError
 from ouroloop.features.motion_networks import sequence_tensor
+from ouroloop.features.retrieval import batches_of, retrieval_hits
 from ouroloop.keys import Key
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ _NOISE = 0.1  # standard deviations of a channel, added to the motions of a step
 _SHORTEST = 0.7  # share of a motion's frames that a step sees at least
 _FORGET = 0.1  # share of the pieces of a caption that a step does not see
 _SHARPNESS = 0.1  # s at the start
+_RETRIEVAL_BATCH, _RETRIEVALS = 32, 20  # how the stopping rows are searched
+_LOSS_SHARE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +111,7 @@ def train(
     Args:
         motion, caption: the networks.
         training, stopping: motions, captions and their meanings (n,).
-        schedule: at most `steps` steps; stops after `patience` checks without a lower loss.
+        schedule: at most `steps` steps; stops after `patience` checks without an improvement.
         key: draws batches and their changes.
 
     Raises:
@@ -137,7 +140,7 @@ def train(
         optimiser.step()
         cycle.step()
         if step % schedule.check_every == 0 or step == schedule.steps:
-            found = _stopping_loss(motion, caption, stopping, sharpness)
+            found = _stopping_error(motion, caption, stopping, sharpness)
             if found < best:
                 best, best_step = found, step
                 kept = copy.deepcopy((motion.state_dict(), caption.state_dict()))
@@ -194,10 +197,17 @@ def _loss(m: torch.Tensor, c: torch.Tensor, meaning: np.ndarray, sharpness: torc
     return 0.5 * (cross_entropy(logits, target) + cross_entropy(logits.T, target))
 
 
-def _stopping_loss(
+def _stopping_error(
     motion: nn.Module, caption: nn.Module, rows: tuple[Sequences, Captions, np.ndarray], sharpness: torch.Tensor
 ) -> float:
+    """Share of captions that do not find their motion (mean of R-precision 1 to 3), and a little of the loss.
+
+    The loss alone rises as soon as the networks are too sure of a few rows, long before they find fewer.
+    """
     import torch
 
-    m, c = (torch.from_numpy(e) for e in (embed_motions(motion, rows[0]), embed_captions(caption, rows[1])))
-    return float(_loss(m.float(), c.float(), rows[2], sharpness.detach()))
+    m, c = embed_motions(motion, rows[0]), embed_captions(caption, rows[1])
+    batches = batches_of(len(m), min(_RETRIEVAL_BATCH, len(m)), _RETRIEVALS, np.random.default_rng(0))
+    hits, _ = retrieval_hits(text=c, motion=m, meaning=rows[2], batches=batches)
+    loss = _loss(torch.from_numpy(m).float(), torch.from_numpy(c).float(), rows[2], sharpness.detach())
+    return 1.0 - float(hits.mean()) + _LOSS_SHARE * float(loss)

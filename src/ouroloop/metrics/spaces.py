@@ -48,11 +48,13 @@ class Rows:
         label: the class that a row belongs to, (n,): what the classifier of the space says, or where there is none
             the column 'label', or None.
         given: the column 'label', (n,), or None: for synthetic rows the class that was asked for.
+        caption: the column 'caption', (n,), or None: for synthetic rows what was asked for.
     """
 
     x: np.ndarray
     label: np.ndarray | None = None
     given: np.ndarray | None = None
+    caption: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -63,6 +65,7 @@ class Rows:
             self.x[rows],
             None if self.label is None else self.label[rows],
             None if self.given is None else self.given[rows],
+            None if self.caption is None else self.caption[rows],
         )
 
 
@@ -100,7 +103,8 @@ class Space:
         given = samples.label if "label" in samples.data_columns else None
         predict = getattr(self.extractor, "predict", None)
         label = given if predict is None else np.asarray(predict(samples.x))
-        return Rows(np.asarray(self.extractor.transform(samples.x), np.float64), label, given)
+        caption = samples["caption"] if "caption" in samples.data_columns else None
+        return Rows(np.asarray(self.extractor.transform(samples.x), np.float64), label, given, caption)
 
 
 def space(features: str | Mapping[str, Any] | FeatureExtractor, reference: Reference) -> Space:

@@ -1,0 +1,134 @@
+"""How physical a motion is, as features: one number a measure, from the joint positions that a row decodes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from ouroloop.errors import DataError, PartError
+from ouroloop.features.motion_columns import inferred_lengths, motion_lengths
+from ouroloop.keys import Key
+from ouroloop.motion.humanml3d import FEATURES, FPS, decode
+from ouroloop.motion.inverse_kinematics import inverse_kinematics
+from ouroloop.motion.physics.body import to_simulator
+from ouroloop.motion.physics.limits import limit_excess
+from ouroloop.motion.physics.measures import measure
+from ouroloop.motion.skeleton import HUMANML3D_PARENTS, Skeleton
+from ouroloop.samples import Samples
+
+__all__ = ["COLUMNS", "MotionPhysics"]
+
+COLUMNS = (
+    "penetration",
+    "floating",
+    "skating",
+    "physics_error",
+    "deepest",
+    "acceleration",
+    "jerk",
+    "limit_excess",
+    "bone_error",
+)
+"""What the features are: `ouroloop.motion.physics.measures.Measures`; degrees by which the worst limited joint of a
+frame is beyond its limit; mm by which bones change their length. Each is a mean over the frames."""
+
+_SKELETON_CLIPS = 32  # real motions whose bones the stand-in skeleton is the median of
+_DECODED_ROWS = 64  # at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionPhysics:
+    """How physical motions are, float64 (n, 9) in the order of `COLUMNS`; x are HumanML3D features (n, frames, 263).
+
+    Heights are above the floor at y = 0, on which the foot joints of a standing body lie, as in HumanML3D's data.
+    The skeleton is each motion's own. Where a motion has none (joints that lie on top of one another), it is that of
+    the real motions.
+
+    Args:
+        fps: frames a second.
+    """
+
+    fps: Annotated[float, Field(gt=0, description="frames a second of the motions")] = float(FPS)
+    _skeleton: Skeleton | None = field(init=False, default=None, repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        """Short name, for tables and axis labels."""
+        return "motion_physics"
+
+    @property
+    def dim(self) -> int:
+        """Number of features."""
+        return len(COLUMNS)
+
+    def fit(self, samples: Samples, *, key: Key, cache: Path | None = None) -> MotionPhysics:
+        """Learn the skeleton of the real motions. `key` and `cache` are not used.
+
+        Raises:
+            DataError: x of another shape, lengths that do not fit it, NaN, or a real motion without a skeleton.
+        """
+        what = "motion_physics features"
+        _check(samples.x)
+        lengths = motion_lengths(samples, what)
+        samples.check_finite(what)
+        if not len(samples):
+            raise DataError(f"{what} need at least one motion, got none")
+        some = np.unique(np.linspace(0, len(samples) - 1, _SKELETON_CLIPS).round().astype(int))
+        positions = decode(samples.x[some], lengths[some])
+        own = [Skeleton.from_positions(_at_least_two(p[:n])) for p, n in zip(positions, lengths[some], strict=True)]
+        offsets = np.median([skeleton.offsets for skeleton in own], axis=0)
+        fitted = replace(self)
+        object.__setattr__(fitted, "_skeleton", Skeleton(own[0].names, own[0].parents, offsets))
+        return fitted
+
+    def transform(self, x: np.ndarray) -> np.ndarray:
+        """Measures of motions x (n, frames, 263), float64 (n, 9); a row ends at its last frame not all zero."""
+        if self._skeleton is None:
+            raise PartError("motion_physics features: call fit before transform")
+        _check(x)
+        found = np.full((len(x), self.dim), np.nan)
+        for start in range(0, len(x), _DECODED_ROWS):
+            rows = np.arange(start, min(start + _DECODED_ROWS, len(x)))
+            rows = rows[np.isfinite(x[rows]).all(axis=(1, 2))]
+            lengths = inferred_lengths(x[rows])
+            for row, positions, length in zip(rows, decode(x[rows], lengths), lengths, strict=True):
+                found[row] = self._measured(positions[:length])
+        return found
+
+    def _measured(self, positions: np.ndarray) -> list[float]:
+        """The measures of one motion (T, 22, 3)."""
+        try:
+            skeleton = Skeleton.from_positions(_at_least_two(positions))
+        except DataError:  # no skeleton can be read from it
+            skeleton = self._skeleton
+        numbers = measure(positions, self.fps, skeleton=skeleton).as_dict()
+        numbers["limit_excess"] = self._limit_excess(positions, skeleton)
+        numbers["bone_error"] = _bone_error(positions)
+        return [numbers[name] for name in COLUMNS]
+
+    def _limit_excess(self, positions: np.ndarray, skeleton: Skeleton) -> float:
+        """Degrees; 0 where joints lie on top of one another, which have no angle."""
+        try:
+            _, rotations = inverse_kinematics(positions, skeleton, self.fps)
+        except DataError:
+            return 0.0
+        return float(np.rad2deg(limit_excess(to_simulator(rotations))).mean())
+
+
+def _check(x: np.ndarray) -> None:
+    if x.ndim != 3 or x.shape[2] != FEATURES or x.shape[1] == 0:
+        raise DataError(f"motion_physics features need HumanML3D features (n, frames, {FEATURES}), got x of {x.shape}")
+
+
+def _at_least_two(positions: np.ndarray) -> np.ndarray:
+    return positions if len(positions) > 1 else np.repeat(positions, 2, axis=0)
+
+
+def _bone_error(positions: np.ndarray) -> float:
+    """Mean distance in mm of a frame's bone lengths from their medians over the motion."""
+    bones = np.linalg.norm(positions[:, 1:] - positions[:, list(HUMANML3D_PARENTS[1:])], axis=-1)
+    return 1e3 * float(np.abs(bones - np.median(bones, axis=0)).mean())

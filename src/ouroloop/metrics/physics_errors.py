@@ -1,0 +1,94 @@
+r"""How physical generated motions are, beside real ones: penetration, floating, skating, acceleration, jerk, bones.
+
+The acceleration error is the 1-Wasserstein distance between the accelerations of generated and of real motions,
+
+$$ W_1 = \int_0^1 |F_g^{-1}(u) - F_r^{-1}(u)|\,du, $$
+
+because a generated motion has no true one to be compared with, as UHC's (arXiv 2106.05969) has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from ouroloop.features.motion_columns import motion_lengths
+from ouroloop.features.motion_physics import COLUMNS
+from ouroloop.keys import Key
+from ouroloop.metrics.base import Real, RowMetric
+from ouroloop.metrics.bootstrap import Estimate, interval, resample_counts
+from ouroloop.metrics.spaces import Rows
+from ouroloop.samples import Samples
+
+__all__ = ["PhysicsErrors", "acceleration_error"]
+
+_ACCELERATION = COLUMNS.index("acceleration")
+
+
+def acceleration_error(
+    *,
+    real: np.ndarray,
+    generated: np.ndarray,
+    real_counts: np.ndarray | None = None,
+    generated_counts: np.ndarray | None = None,
+) -> float:
+    """1-Wasserstein distance between two sets of accelerations (m,) and (n,), m/s^2.
+
+    Args:
+        real_counts, generated_counts: how often each counts, (m,) and (n,); once without them.
+
+    >>> acceleration_error(real=np.array([1.0, 2.0]), generated=np.array([3.0, 2.0]))
+    1.0
+    """
+    from scipy.stats import wasserstein_distance
+
+    return float(wasserstein_distance(generated, real, generated_counts, real_counts))
+
+
+class _State(NamedTuple):
+    acceleration: np.ndarray  # of the real motions, (m,)
+    counts: np.ndarray  # of their resamples, (b, m)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhysicsErrors(RowMetric):
+    """Means over motions: 'penetration', 'floating' (mm), 'skating' (mm a frame), their sum 'physics_error',
+    'deepest' (mm, worst frame), 'limit_excess' (degrees beyond a joint limit), 'bone_error' (mm), 'acceleration'
+    (m/s^2), 'jerk' (m/s^3), and 'acceleration_error' (m/s^2).
+
+    x are HumanML3D features (n, frames, 263), zero after 'length'. Real motions are not perfect either: compare with
+    the floor.
+    """
+
+    features: Annotated[
+        str | dict[str, Any], Field(description="'motion_physics', or a mapping with it as 'kind' and its options")
+    ] = "motion_physics"
+    max_rows: Annotated[int, Field(ge=2, description="most rows used on either side; larger tables are subsampled")] = (
+        500
+    )
+
+    minimum: ClassVar[int] = 1
+    few: ClassVar[int] = 30
+
+    def _check(self, table: Samples, what: str, like: Samples) -> None:
+        super()._check(table, what, like)
+        motion_lengths(table, f"{type(self).__name__}: {what}")
+
+    def _prepare(self, real: Real, key: Key) -> _State:
+        counts = resample_counts(key.child("bootstrap"), len(real.rows), self.resamples)
+        return _State(real.rows.x[:, _ACCELERATION], counts)
+
+    def _estimate(self, state: _State, rows: Rows, key: Key | None) -> dict[str, Estimate]:
+        counts = resample_counts(key, len(rows), self.resamples)
+        value, resampled = rows.x.mean(axis=0), counts @ rows.x / len(rows)
+        found = {name: interval(value[i], resampled[:, i], 0.0) for i, name in enumerate(COLUMNS)}
+        own = rows.x[:, _ACCELERATION]
+        errors = [
+            acceleration_error(real=state.acceleration, generated=own, real_counts=a, generated_counts=b)
+            for a, b in zip(state.counts[: len(counts)], counts, strict=True)
+        ]
+        error = acceleration_error(real=state.acceleration, generated=own)
+        return {**found, "acceleration_error": interval(error, np.array(errors), 0.0)}

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ouroloop.errors import DataError, PartError
+from ouroloop.features.motion_physics import COLUMNS, MotionPhysics
+from ouroloop.keys import Key
+from ouroloop.motion.humanml3d import JOINT_POSITIONS
+from ouroloop.samples import Samples
+from ouroloop.testing.digest import state_digest
+
+KEY = Key(0, ("test",))
+
+
+@pytest.fixture(scope="module")
+def fitted(make_bodies):
+    return MotionPhysics().fit(make_bodies(12, "real"), key=KEY)
+
+
+def measured(part, table):
+    return dict(zip(COLUMNS, part.transform(table.x).T, strict=True))
+
+
+def test_standing_bodies_are_physical(fitted, make_bodies):
+    found = measured(fitted, make_bodies(8, "rows"))
+    for name in ("physics_error", "deepest", "bone_error", "limit_excess"):
+        np.testing.assert_allclose(found[name], 0, atol=0.05, err_msg=name)
+    assert (found["acceleration"] > 0.01).all()
+
+
+@pytest.mark.parametrize(("height", "penetration", "floating"), [(-0.1, 100, 0), (0.07, 0, 70)])
+def test_heights_are_measured_in_millimetres(fitted, make_bodies, height, penetration, floating):
+    found = measured(fitted, make_bodies(5, "rows", height=height))
+    np.testing.assert_allclose(found["penetration"], penetration, atol=0.1)
+    np.testing.assert_allclose(found["floating"], floating, atol=0.1)
+    np.testing.assert_allclose(found["physics_error"], penetration + floating, atol=0.2)
+
+
+def test_gliding_feet_skate(fitted, make_bodies):
+    found = measured(fitted, make_bodies(5, "rows", glide=0.4))
+    np.testing.assert_allclose(found["skating"], 400 / 20, rtol=1e-3)
+
+
+def test_noise_on_the_joints_is_seen_by_every_measure_of_smoothness(fitted, make_bodies):
+    table = make_bodies(6, "rows")
+    x = table.x.copy()
+    noise = 0.01 * np.random.default_rng(0).standard_normal(x[..., JOINT_POSITIONS].shape)
+    x[..., JOINT_POSITIONS] += noise * (x != 0).any(axis=2, keepdims=True)
+    clean, noisy = measured(fitted, table), measured(fitted, table.replace(x=x))
+    for name in ("acceleration", "jerk", "bone_error", "physics_error"):
+        assert (noisy[name] > clean[name]).all(), name
+
+
+def test_rows_do_not_depend_on_their_neighbours_or_padding(fitted, make_bodies):
+    table = make_bodies(70, "rows", frames=20)
+    found = fitted.transform(table.x)
+    for i in (0, 63, 64, 69):
+        np.testing.assert_allclose(fitted.transform(table.x[i : i + 1, : table["length"][i]])[0], found[i], atol=1e-9)
+
+
+def test_motions_without_a_body_have_numbers(fitted):
+    rng = np.random.default_rng(0)
+    x = np.zeros((3, 9, 263), np.float32)
+    x[1, :4] = 1.0
+    x[2] = 50 * rng.standard_normal((9, 263))
+    assert np.isfinite(fitted.transform(x)).all()
+    assert fitted.transform(x[:0]).shape == (0, len(COLUMNS))
+    assert np.isfinite(fitted.transform(x[:, :1])).all()
+
+
+def test_a_row_with_nan_has_nan_features_and_spoils_no_other(fitted, make_bodies):
+    x = make_bodies(4, "rows").x.copy()
+    x[1, 2, 3] = np.nan
+    assert np.isnan(fitted.transform(x)).any(axis=1).tolist() == [False, True, False, False]
+
+
+def test_fit_returns_a_new_object_and_ignores_the_key(make_bodies, fitted):
+    part = MotionPhysics()
+    before = state_digest(part)
+    other = part.fit(make_bodies(12, "real"), key=Key(5))
+    assert state_digest(part) == before
+    x = make_bodies(3, "rows").x
+    np.testing.assert_array_equal(other.transform(x), fitted.transform(x))
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (Samples.of(np.ones((4, 9, 262), np.float32)), r"HumanML3D features \(n, frames, 263\)"),
+        (Samples.of(np.ones((4, 263), np.float32)), "HumanML3D features"),
+        (Samples.of(np.ones((0, 9, 263), np.float32)), "at least one motion"),
+        (Samples.of(np.full((4, 9, 263), np.nan)), "NaN in column 'x'"),
+        (Samples.of(np.ones((4, 9, 263)), length=np.full(4, 5)), "goes on to frame 9"),
+    ],
+)
+def test_data_that_cannot_be_measured(table, message):
+    with pytest.raises(DataError, match=message):
+        MotionPhysics().fit(table, key=KEY)
+
+
+def test_unfitted_use_is_refused():
+    with pytest.raises(PartError, match="call fit"):
+        MotionPhysics().transform(np.ones((1, 2, 263)))
