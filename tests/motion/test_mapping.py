@@ -8,6 +8,7 @@ from ouroloop.motion.archives import read_clips
 from ouroloop.motion.bvh import read_bvh
 from ouroloop.motion.deepmimic import HUMANOID, read_deepmimic
 from ouroloop.motion.mapping import FAMILIES, family_of, to_humanml3d
+from ouroloop.motion.mirroring import counterparts
 from ouroloop.motion.motion import Motion
 from ouroloop.motion.rotations import normalise
 from ouroloop.motion.skeleton import HUMANML3D_NAMES, HUMANML3D_PARENTS, Skeleton
@@ -76,6 +77,17 @@ def test_native_rotations_give_the_shared_positions(shared_motion, shared_clips,
             np.testing.assert_allclose(to_humanml3d(motion)[: len(expected)], expected, atol=5e-3)
             assert np.abs(to_humanml3d(motion)[: len(expected)] - expected).mean() < 1e-3
     assert compared == 20
+
+
+@pytest.mark.parametrize("source", ["cmu_cc", "cmu_8act", "deepmimic", "bandai"])
+def test_native_skeletons_are_mirrored_on_themselves(shared_motion, source):
+    motion = next(read_clips(shared_motion / f"native_{source}.npz"))
+    mirrored, other = motion.mirrored(), list(counterparts(HUMANML3D_NAMES))
+    expected = to_humanml3d(motion)[:, other] * np.array([-1.0, 1, 1])
+    np.testing.assert_allclose(to_humanml3d(mirrored), expected, atol=1e-9)
+    np.testing.assert_allclose(
+        mirrored.skeleton.offsets, motion.skeleton.offsets, atol=0.01
+    )  # as symmetric as they are
 
 
 @pytest.mark.parametrize(

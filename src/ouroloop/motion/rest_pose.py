@@ -17,7 +17,6 @@ from ouroloop.motion.skeleton import HUMANML3D_NAMES, HUMANML3D_PARENTS, Skeleto
 
 __all__ = ["check_positions", "chest_frame", "pelvis_frame", "rest_skeleton"]
 
-JOINT = {name: i for i, name in enumerate(HUMANML3D_NAMES)}
 _MIRROR = np.array([-1.0, 1.0, 1.0])
 _UP_SHARE = np.array([0.0, 0.968, 0.25])  # the head's joint lies above and a little before the neck's
 _SHORTEST_BONE_M = 1e-3
