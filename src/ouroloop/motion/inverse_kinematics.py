@@ -19,7 +19,6 @@ from ouroloop.motion.motion import Motion
 from ouroloop.motion.refinement import refined
 from ouroloop.motion.rest_pose import check_positions, chest_frame, pelvis_frame, rest_skeleton
 from ouroloop.motion.rotations import (
-    IDENTITY,
     between,
     conjugate,
     continuous,
@@ -35,35 +34,36 @@ from ouroloop.motion.skeleton import HUMANML3D_PARENTS, Skeleton
 
 __all__ = ["inverse_kinematics", "leg_rotations", "motion_from_positions"]
 
-_LEGS = ((1, 4, 7, 10), (2, 5, 8, 11))
-_ARMS = ((13, 16, 18, 20, 1.0), (14, 17, 19, 21, -1.0))  # collar, shoulder, elbow, wrist, side along x
+# both sides at once, left first
+_HIPS, _KNEES, _ANKLES, _FEET = [1, 2], [4, 5], [7, 8], [10, 11]
+_COLLARS, _SHOULDERS, _ELBOWS, _WRISTS = [13, 14], [16, 17], [18, 19], [20, 21]
+_SIDES = np.array([[1.0], [-1.0]])
 _SMOOTH_TWIST = 20.0  # weight of the twist's squared second difference at 20 fps
 _REST_TWIST = 0.02  # weight of the untwisted limb
 _FOOT_HINT = 0.15
 
 
 class _Pose:
-    """Global rotations and positions of the joints laid so far, each (T, 4) and (T, 3)."""
+    """Global rotations (22, T, 4) and positions (22, T, 3) of the joints laid so far."""
 
     def __init__(self, target: np.ndarray, skeleton: Skeleton) -> None:
         self.target = np.ascontiguousarray(np.moveaxis(target, 1, 0))
-        self.offsets = skeleton.offsets
+        self.offsets = skeleton.offsets[:, None]
         self.rotation = np.empty((22, len(target), 4))
         self.position = np.empty_like(self.target)
 
-    def place(self, *joints: int) -> None:
+    def place(self, joints: list[int]) -> None:
         """Put joints where their parents' rotations and the bones put them."""
-        for joint in joints:
-            parent = HUMANML3D_PARENTS[joint]
-            self.position[joint] = self.position[parent] + rotate(self.rotation[parent], self.offsets[joint])
+        parents = [HUMANML3D_PARENTS[joint] for joint in joints]
+        self.position[joints] = self.position[parents] + rotate(self.rotation[parents], self.offsets[joints])
 
-    def wanted(self, joint: int, child: int) -> np.ndarray:
-        """Unit vectors (T, 3) from where a joint is to where its child should be."""
-        return normalise(self.target[child] - self.position[joint])
+    def wanted(self, joints: list[int], children: list[int]) -> np.ndarray:
+        """Unit vectors (j, T, 3) from where joints are to where their children should be."""
+        return normalise(self.target[children] - self.position[joints])
 
-    def swung(self, start: np.ndarray, joint: int, child: int) -> np.ndarray:
-        """The rotation `start`, then the smallest turn that points a joint's bone at its child's target."""
-        return multiply(between(rotate(start, self.offsets[child]), self.wanted(joint, child)), start)
+    def swung(self, start: np.ndarray, joints: list[int], children: list[int]) -> np.ndarray:
+        """The rotations `start` (j, T, 4), then the smallest turns that point bones at their children's targets."""
+        return multiply(between(rotate(start, self.offsets[children]), self.wanted(joints, children)), start)
 
     def local(self) -> np.ndarray:
         """Local rotations (T, 22, 4)."""
@@ -99,12 +99,13 @@ def inverse_kinematics(
         )
     pose = _Pose(positions, skeleton)
     _lay_trunk(pose)
-    for collar, shoulder, elbow, wrist, side in _ARMS:
-        _lay_arm(pose, collar, shoulder, elbow, wrist, side, fps)
-    for hip, knee, ankle, foot in _LEGS:
-        pose.place(hip)
-        points = np.stack([pose.position[hip], *pose.target[[knee, ankle, foot]]], axis=1)
-        pose.rotation[[hip, knee, ankle, foot]] = _leg(pose.rotation[0], points, pose.offsets, (knee, ankle, foot), fps)
+    _lay_arms(pose, fps)
+    pose.place(_HIPS)
+    points = np.stack([pose.position[_HIPS], *(pose.target[joints] for joints in (_KNEES, _ANKLES, _FEET))])
+    bones = np.stack([pose.offsets[joints] for joints in (_KNEES, _ANKLES, _FEET)])
+    legs = _legs(pose.rotation[:1], points, bones, fps)
+    for joints, rotation in zip((_HIPS, _KNEES, _ANKLES, _FEET), legs, strict=True):
+        pose.rotation[joints] = rotation
     root, rotations = positions[:, 0].copy(), pose.local()
     return refined(root, rotations, positions, skeleton, refinements) if refinements else (root, rotations)
 
@@ -128,26 +129,29 @@ def _lay_trunk(pose: _Pose) -> None:
     bend = to_rotation_vector(multiply(conjugate(pelvis), chest))
     pose.position[0], pose.rotation[0] = pose.target[0], pelvis
     for joint, child, share in ((3, 6, 1 / 3), (6, 9, 2 / 3)):
-        pose.place(joint)
-        pose.rotation[joint] = pose.swung(multiply(pelvis, from_rotation_vector(bend * share)), joint, child)
-    pose.place(9)
+        pose.place([joint])
+        pose.rotation[[joint]] = pose.swung(
+            multiply(pelvis, from_rotation_vector(bend * share))[None], [joint], [child]
+        )
+    pose.place([9])
     pose.rotation[9] = chest
-    pose.place(12)
-    pose.rotation[12] = pose.rotation[15] = pose.swung(chest, 12, 15)
+    pose.place([12])
+    pose.rotation[[12, 15]] = pose.swung(chest[None], [12], [15])
 
 
-def _lay_arm(pose: _Pose, collar: int, shoulder: int, elbow: int, wrist: int, side: float, fps: float) -> None:
-    pose.place(collar)
-    pose.rotation[collar] = pose.swung(pose.rotation[9], collar, shoulder)
-    pose.place(shoulder)
-    swing = pose.swung(pose.rotation[collar], shoulder, elbow)
-    upper, fore = pose.wanted(shoulder, elbow), normalise(pose.target[wrist] - pose.target[elbow])
+def _lay_arms(pose: _Pose, fps: float) -> None:
+    pose.place(_COLLARS)
+    pose.rotation[_COLLARS] = pose.swung(pose.rotation[9:10], _COLLARS, _SHOULDERS)
+    pose.place(_SHOULDERS)
+    swing = pose.swung(pose.rotation[_COLLARS], _SHOULDERS, _ELBOWS)
+    upper, fore = pose.wanted(_SHOULDERS, _ELBOWS), normalise(pose.target[_WRISTS] - pose.target[_ELBOWS])
     hinge, sine = _hinge(swing, upper, fore)
     # untwisted, the elbow's axis is -y on the left and +y on the right: flexion brings the forearm forward
-    twist = _smooth_angle(-side * (hinge[:, 1] + 1j * hinge[:, 2]), np.clip((sine - 0.10) / 0.25, 0, 1), fps)
-    pose.rotation[shoulder] = multiply(swing, _about(0, twist))
-    pose.place(elbow)
-    pose.rotation[elbow] = pose.rotation[wrist] = pose.swung(pose.rotation[shoulder], elbow, wrist)
+    bend = -_SIDES * (hinge[..., 1] + 1j * hinge[..., 2])
+    twist = _smooth_angles(bend, np.clip((sine - 0.10) / 0.25, 0, 1), fps)
+    pose.rotation[_SHOULDERS] = multiply(swing, _about(0, twist))
+    pose.place(_ELBOWS)
+    pose.rotation[_ELBOWS] = pose.rotation[_WRISTS] = pose.swung(pose.rotation[_SHOULDERS], _ELBOWS, _WRISTS)
 
 
 def leg_rotations(skeleton: Skeleton, hip: int, pelvis: np.ndarray, points: np.ndarray, fps: float) -> np.ndarray:
@@ -163,44 +167,45 @@ def leg_rotations(skeleton: Skeleton, hip: int, pelvis: np.ndarray, points: np.n
     Returns:
         (T, 4, 4) local rotations of hip, knee, ankle and foot.
     """
-    _, knee, ankle, foot = _LEGS[hip - 1]
-    world = _leg(pelvis, np.asarray(points, dtype=np.float64), skeleton.offsets, (knee, ankle, foot), fps)
+    targets = np.moveaxis(np.asarray(points, dtype=np.float64), 1, 0)[:, None]
+    bones = np.stack([skeleton.offsets[joints[hip - 1]][None, None] for joints in (_KNEES, _ANKLES, _FEET)])
+    world = _legs(pelvis[None], targets, bones, fps)[:, 0]
     before = np.concatenate([pelvis[None], world[:-1]])
     return np.moveaxis(multiply(conjugate(before), world), 0, 1)
 
 
-def _leg(
-    pelvis: np.ndarray, points: np.ndarray, offsets: np.ndarray, joints: tuple[int, int, int], fps: float
-) -> np.ndarray:
-    """Global rotations (4, T, 4) of hip, knee, ankle and foot; see `leg_rotations`."""
-    knee, ankle, foot = joints
-    thigh, shank, sole = (normalise(points[:, i + 1] - points[:, i]) for i in range(3))
-    swing = multiply(between(rotate(pelvis, offsets[knee]), thigh), pelvis)
+def _legs(pelvis: np.ndarray, points: np.ndarray, bones: np.ndarray, fps: float) -> np.ndarray:
+    """Global rotations (4, legs, T, 4) of hips, knees, ankles and feet.
+
+    Args:
+        pelvis: (1, T, 4). points: (4, legs, T, 3), where these joints should be. bones: (3, legs, 1, 3) offsets.
+        fps: frames per second.
+    """
+    thigh, shank, sole = normalise(points[1:] - points[:-1])
+    swing = multiply(between(rotate(pelvis, bones[0]), thigh), pelvis)
     hinge, sine = _hinge(swing, thigh, shank)
-    bend = hinge[:, 0] - 1j * hinge[:, 2]
-    bend = np.where(bend.real < 0, -bend, bend)  # an over-stretched knee turns its axis round
+    bend = hinge[..., 0] - 1j * hinge[..., 2]
+    bend = np.where(np.real(bend) < 0, -bend, bend)  # an over-stretched knee turns its axis round
     sure = np.clip((sine - 0.12) / 0.3, 0, 1)
     forward = rotate(conjugate(swing), sole)
-    hint = forward[:, 2] + 1j * forward[:, 0]
+    hint = forward[..., 2] + 1j * forward[..., 0]
     hint_weight = _FOOT_HINT * np.clip(np.abs(hint) - 0.3, 0, 1)
-    both = sure * _unit(bend) + hint_weight * _unit(hint)
     weight = sure + hint_weight
-    twist = _smooth_angle(both / np.maximum(weight, 1e-9), weight, fps)
-    out = np.empty((4, *pelvis.shape))
-    out[0] = multiply(swing, _about(1, twist))
-    at = points[:, 0] + rotate(out[0], offsets[knee])
-    out[1] = multiply(between(rotate(out[0], offsets[ankle]), normalise(points[:, 2] - at)), out[0])
-    at = at + rotate(out[1], offsets[ankle])
-    out[2] = multiply(between(rotate(out[1], offsets[foot]), normalise(points[:, 3] - at)), out[1])
-    out[3] = out[2]
-    return out
+    both = (sure * _unit(bend) + hint_weight * _unit(hint)) / np.maximum(weight, 1e-9)
+    rotation = multiply(swing, _about(1, _smooth_angles(both, weight, fps)))
+    out, at = [rotation], points[0]
+    for bone, next_bone, target in zip(bones[:-1], bones[1:], points[2:], strict=True):
+        at = at + rotate(rotation, bone)
+        rotation = multiply(between(rotate(rotation, next_bone), normalise(target - at)), rotation)
+        out.append(rotation)
+    return np.stack([*out, rotation])
 
 
 def _hinge(swing: np.ndarray, upper: np.ndarray, lower: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The axis about which two bones bend, in the frame `swing`, and the sine of the bend."""
     normal = cross(upper, lower)
     sine = np.linalg.norm(normal, axis=-1)
-    return rotate(conjugate(swing), normal / np.maximum(sine, 1e-6)[:, None]), sine
+    return rotate(conjugate(swing), normal / np.maximum(sine, 1e-6)[..., None]), sine
 
 
 def _unit(z: np.ndarray) -> np.ndarray:
@@ -209,13 +214,13 @@ def _unit(z: np.ndarray) -> np.ndarray:
 
 def _about(axis: int, radians: np.ndarray) -> np.ndarray:
     """Quaternions of turns about one coordinate axis."""
-    q = np.tile(0 * IDENTITY, (len(radians), 1))
-    q[:, 0], q[:, 1 + axis] = np.cos(radians / 2), np.sin(radians / 2)
+    q = np.zeros((*radians.shape, 4))
+    q[..., 0], q[..., 1 + axis] = np.cos(radians / 2), np.sin(radians / 2)
     return q
 
 
-def _smooth_angle(z: np.ndarray, weight: np.ndarray, fps: float) -> np.ndarray:
-    r"""Angles (T,) of the complex track u that minimises
+def _smooth_angles(z: np.ndarray, weight: np.ndarray, fps: float) -> np.ndarray:
+    r"""Angles (limbs, T) of the complex tracks u, each of which minimises
 
     .. math:: \sum_t w_t |u_t - z_t|^2 + \epsilon |u_t - 1|^2 + \lambda |u_{t+1} - 2 u_t + u_{t-1}|^2,
 
@@ -223,19 +228,25 @@ def _smooth_angle(z: np.ndarray, weight: np.ndarray, fps: float) -> np.ndarray:
     """
     from scipy.linalg import solveh_banded
 
-    frames = len(z)
     right = np.stack([weight * np.real(z) + _REST_TWIST, weight * np.imag(z)], axis=-1)
-    if frames < 3:
-        return np.arctan2(right[:, 1], right[:, 0])
-    stiffness = _SMOOTH_TWIST * (fps / 20) ** 4  # second differences of one movement shrink with the rate squared
-    second = np.zeros((3, frames))  # D'D of second differences, upper bands, last row the diagonal
-    second[2, :-2] += 1
-    second[2, 1:-1] += 4
-    second[2, 2:] += 1
-    second[1, 1:-1] -= 2
-    second[1, 2:] -= 2
-    second[0, 2:] += 1
-    bands = stiffness * second
-    bands[2] += weight + _REST_TWIST
-    u = solveh_banded(bands, right)
-    return np.arctan2(u[:, 1], u[:, 0])
+    frames = z.shape[1]
+    if frames >= 3:
+        stiffness = _SMOOTH_TWIST * (fps / 20) ** 4  # second differences of one movement shrink with the rate squared
+        bands = stiffness * _second_difference_bands(frames)
+        for limb in range(len(z)):
+            own = bands.copy()
+            own[2] += weight[limb] + _REST_TWIST
+            right[limb] = solveh_banded(own, right[limb])
+    return np.arctan2(right[..., 1], right[..., 0])
+
+
+def _second_difference_bands(frames: int) -> np.ndarray:
+    """(3, frames) upper bands, the diagonal last, of D'D, where D takes second differences."""
+    bands = np.zeros((3, frames))
+    bands[2, :-2] += 1
+    bands[2, 1:-1] += 4
+    bands[2, 2:] += 1
+    bands[1, 1:-1] -= 2
+    bands[1, 2:] -= 2
+    bands[0, 2:] += 1
+    return bands
