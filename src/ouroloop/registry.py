@@ -22,6 +22,7 @@ FAMILIES: dict[str, dict[str, str]] = {
         "gaussian": "ouroloop.datasets.gaussian:GaussianTarget",
         "mixture": "ouroloop.datasets.mixture:MixtureTarget",
         "mnist": "ouroloop.datasets.mnist:Mnist",
+        "motions": "ouroloop.datasets.motions:Motions",
     },
     "generators": {
         "command": "ouroloop.generators.command:Command",
@@ -31,6 +32,7 @@ FAMILIES: dict[str, dict[str, str]] = {
         "image_diffusion": "ouroloop.generators.image_diffusion:ImageDiffusion",
         "flow": "ouroloop.generators.flow:Flow",
         "kde": "ouroloop.generators.kde:Kde",
+        "motion_diffusion": "ouroloop.generators.motion_diffusion:MotionDiffusion",
         "vae": "ouroloop.generators.vae:Vae",
     },
     "regimes": {
@@ -45,17 +47,24 @@ FAMILIES: dict[str, dict[str, str]] = {
     "correctors": {
         "chain": "ouroloop.correctors.chain:Chain",
         "cluster": "ouroloop.correctors.cluster:Cluster",
+        "contact": "ouroloop.correctors.contact:Contact",
         "curate": "ouroloop.correctors.curate:Curate",
         "histogram": "ouroloop.correctors.histogram:Histogram",
         "ideal": "ouroloop.correctors.ideal:Ideal",
         "identity": "ouroloop.correctors.identity:Identity",
         "nearest_real": "ouroloop.correctors.nearest_real:NearestReal",
+        "physics": "ouroloop.correctors.physics:Physics",
+        "refloor": "ouroloop.correctors.refloor:Refloor",
+        "roundtrip": "ouroloop.correctors.roundtrip:Roundtrip",
+        "smooth": "ouroloop.correctors.smooth:Smooth",
         "transport": "ouroloop.correctors.transport:Transport",
         "verifier": "ouroloop.correctors.verifier:Verifier",
     },
     "features": {
         "classifier": "ouroloop.features.classifier:Classifier",
         "identity": "ouroloop.features.identity:Identity",
+        "motion": "ouroloop.features.motion_evaluator:MotionEvaluator",
+        "motion_physics": "ouroloop.features.motion_physics:MotionPhysics",
         "pca": "ouroloop.features.pca:Pca",
     },
     "metrics": {
@@ -65,11 +74,18 @@ FAMILIES: dict[str, dict[str, str]] = {
         "fid": "ouroloop.metrics.fid:Fid",
         "gaussian_w2": "ouroloop.metrics.gaussian_w2:GaussianW2",
         "kid": "ouroloop.metrics.kid:Kid",
+        "matching": "ouroloop.metrics.matching:Matching",
         "mmd": "ouroloop.metrics.mmd:Mmd",
         "moments": "ouroloop.metrics.moments:Moments",
+        "multimodality": "ouroloop.metrics.multimodality:Multimodality",
         "nearest_real": "ouroloop.metrics.nearest_real:NearestReal",
+        "physics_errors": "ouroloop.metrics.physics_errors:PhysicsErrors",
         "prdc": "ouroloop.metrics.prdc:Prdc",
+        "reward": "ouroloop.metrics.reward:Reward",
         "sliced_w2": "ouroloop.metrics.sliced_w2:SlicedW2",
+    },
+    "experiments": {
+        "ridge_classifier": "ouroloop.experiments.ridge_classifier:RidgeClassifier",
     },
 }
 

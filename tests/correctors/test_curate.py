@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ouroloop.correctors.curate import Curate
-from ouroloop.correctors.reward import Reward
 from ouroloop.errors import DataError, PartError, SpecError
 from ouroloop.keys import Key
 from ouroloop.protocols import Reference
+from ouroloop.rewards import Reward
 from ouroloop.samples import Samples, Verdict
 from ouroloop.testing import CorrectorSuite
 

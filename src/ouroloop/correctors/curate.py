@@ -15,11 +15,11 @@ import numpy as np
 from pydantic import Field
 
 from ouroloop.correction import Correction
-from ouroloop.correctors.reward import Judge, Reward
 from ouroloop.correctors.rows import on_finite
 from ouroloop.errors import PartError
 from ouroloop.keys import Key
 from ouroloop.protocols import Reference
+from ouroloop.rewards import Judge, Reward
 from ouroloop.samples import Samples, Verdict
 
 __all__ = ["Curate"]

@@ -200,7 +200,7 @@ def _write_mp4(path: Path, pictures: Sequence[Any], fps: float) -> None:
     try:
         import imageio_ffmpeg  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise MissingExtraError("writing MP4", "imageio-ffmpeg", "motion") from error
+        raise MissingExtraError("writing MP4", "imageio-ffmpeg", "video") from error
     temporary = path.with_name(temporary_name(path.name) + ".mp4")
     with storing(path):
         try:

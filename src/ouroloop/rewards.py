@@ -1,4 +1,4 @@
-"""What people or a model prefer: a number a row, for `curate`."""
+"""What people or a model prefer: a number a row. `curate` chooses by it, the metric `reward` measures it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from ouroloop.correctors.rows import flat
 from ouroloop.errors import DataError, SpecError
 from ouroloop.features import build
 from ouroloop.keys import Key
@@ -71,12 +70,22 @@ class Reward:
 
     def _near(self, real: Samples) -> Judge:
         centre = np.asarray(self.centre, np.float64)
-        dimension = flat(real.x[:1], "reward 'near'").shape[1]
+        dimension = _flat(real.x[:1]).shape[1]
         if len(centre) != dimension:
             raise DataError(f"reward.centre: has {len(centre)} numbers, but rows have {dimension}")
 
         def judge(samples: Samples) -> np.ndarray:
-            distance = np.linalg.norm(flat(samples.x, "reward 'near'") - centre, axis=1)
+            rows = _flat(samples.x)
+            if rows.shape[1] != dimension:
+                raise DataError(f"reward 'near': the real rows have {dimension} numbers, these have {rows.shape[1]}")
+            distance = np.linalg.norm(rows - centre, axis=1)
             return -self.scale * np.maximum(0.0, distance - self.radius)
 
         return judge
+
+
+def _flat(x: np.ndarray) -> np.ndarray:
+    """Rows as vectors, float64 (n, d)."""
+    if x.dtype.kind not in "biuf":
+        raise DataError(f"reward 'near' needs numbers in the column 'x', got {x.dtype}")
+    return np.asarray(x, np.float64).reshape(len(x), -1)
