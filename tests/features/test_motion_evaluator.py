@@ -16,7 +16,7 @@ from ouroloop.testing.digest import state_digest
 
 KEY = Key(0, ("test",))
 QUICK = MotionEvaluator(width=8, embedding=8, steps=4, batch=16, buckets=64)
-LEARNING = MotionEvaluator(width=32, embedding=16, steps=100, batch=48, learning_rate=5e-3)
+LEARNING = MotionEvaluator(width=32, embedding=16, steps=60, batch=48, learning_rate=5e-3)
 
 
 @pytest.fixture(scope="module")

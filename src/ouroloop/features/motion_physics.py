@@ -87,7 +87,8 @@ class MotionPhysics:
 
     def transform(self, x: np.ndarray) -> np.ndarray:
         """Measures of motions x (n, frames, 263), float64 (n, 9); a row ends at its last frame not all zero."""
-        if self._skeleton is None:
+        standard = self._skeleton
+        if standard is None:
             raise PartError("motion_physics features: call fit before transform")
         _check(x)
         found = np.full((len(x), self.dim), np.nan)
@@ -96,15 +97,15 @@ class MotionPhysics:
             rows = rows[np.isfinite(x[rows]).all(axis=(1, 2))]
             lengths = inferred_lengths(x[rows])
             for row, positions, length in zip(rows, decode(x[rows], lengths), lengths, strict=True):
-                found[row] = self._measured(positions[:length])
+                found[row] = self._measured(positions[:length], standard)
         return found
 
-    def _measured(self, positions: np.ndarray) -> list[float]:
-        """The measures of one motion (T, 22, 3)."""
+    def _measured(self, positions: np.ndarray, standard: Skeleton) -> list[float]:
+        """The measures of one motion (T, 22, 3); `standard` is the skeleton of one that has none."""
         try:
             skeleton = Skeleton.from_positions(_at_least_two(positions))
         except DataError:  # no skeleton can be read from it
-            skeleton = self._skeleton
+            skeleton = standard
         numbers = measure(positions, self.fps, skeleton=skeleton).as_dict()
         numbers["limit_excess"] = self._limit_excess(positions, skeleton)
         numbers["bone_error"] = _bone_error(positions)
