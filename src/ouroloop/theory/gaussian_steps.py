@@ -82,7 +82,7 @@ def _pooled_step(n: np.ndarray, ratio: np.ndarray, stretch: np.ndarray, ddof: in
 
 def _power(matrix: np.ndarray, exponent: np.ndarray) -> np.ndarray:
     """matrix ** exponent by repeated squaring, shape (..., 3, 3), each with its own whole exponent."""
-    left = exponent.astype(np.int64)
+    left = np.minimum(exponent, 2.0**62).astype(np.int64)  # beyond it every loop is at its limit
     found = np.broadcast_to(np.eye(matrix.shape[-1]), matrix.shape).copy()
     while left.any():
         odd = (left & 1).astype(bool)
