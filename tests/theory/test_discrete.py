@@ -13,7 +13,7 @@ from ouroloop.theory.simulate import discrete_loop
 SKEWED = np.array([0.5, 0.3, 0.15, 0.05])
 
 
-def rows_loop(regime, last, n, p, seed, replicas=2500):
+def rows_loop(regime, last, n, p, seed, replicas=1500):
     """Heterozygosity of the last fit: draws are kept one by one."""
     rng = np.random.default_rng([seed, last, n])
 

@@ -16,7 +16,7 @@ from ouroloop.theory.rows import plan
 from ouroloop.theory.simulate import gaussian_loop
 
 
-def rows_loop(regime, last, n, seed, *, unbiased=False, ratio=1, stretch=1.0, replicas=3000):
+def rows_loop(regime, last, n, seed, *, unbiased=False, ratio=1, stretch=1.0, replicas=2000):
     """Mean and variance of the last fit, each (replicas,): rows are drawn, pooled and refitted."""
     rng = np.random.default_rng([seed, last, n, ratio, int(unbiased)])
     real = rng.standard_normal((replicas, n))

@@ -11,10 +11,14 @@ Functions of numbers and arrays, which need no specification and broadcast over 
 | `curation`     | what choosing the best of K does to a distribution                                          |
 | `tv`           | bounds of the total variation distance                                                      |
 | `survival`     | how many categories survive                                                                 |
+| `discrete`     | how diverse the surviving categories are, when one is left                                  |
+| `kde`          | how kernel density estimates widen; the constants of their error, from data                 |
+| `risk`         | long-run multipliers of every regime for any estimator that averages                        |
 
 Every `generation` here counts fits: generation 1 is the model fitted on the real data (which a run calls generation
 0), generation t is the t-th model, and generation 0, where it has a meaning, is the data's distribution itself.
 
 For whole loops: `rows` (which rows each generation trains on), `moments` of them in `gaussian`, `wasserstein` (the
-expected W2), `risk` (long-run multipliers), `forecast` (from a specification to curves, in a run's generations).
+expected W2), `forecast` (from a specification to curves, in a run's generations). To compare
+with: `simulate`, loops of many seeds on sufficient statistics.
 """
