@@ -22,3 +22,43 @@ For whole loops: `rows` (which rows each generation trains on), `moments` of the
 expected W2), `forecast` (from a specification to curves, in a run's generations). To compare
 with: `simulate`, loops of many seeds on sufficient statistics.
 """
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ouroloop.theory import (
+        curation,
+        discrete,
+        gaussian,
+        kde,
+        regression,
+        risk,
+        stability,
+        survival,
+        tv,
+        verification,
+    )
+
+__all__ = [
+    "curation",
+    "discrete",
+    "gaussian",
+    "kde",
+    "regression",
+    "risk",
+    "stability",
+    "survival",
+    "tv",
+    "verification",
+]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """The modules above on first use, so that `ouroloop.theory.regression` needs no import of its own."""
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
