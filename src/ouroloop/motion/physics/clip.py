@@ -23,6 +23,7 @@ __all__ = ["Clip", "finish", "prepare", "refuse"]
 
 _FEWEST = 4  # frames that a spline and a skeleton need: shorter clips are held to that length
 _TALLEST, _SHORTEST = 3.0, 0.5  # m: what a human's stature is taken to lie between
+_LOOK_EVERY = 4  # steps of the simulator between looks at the tracking error
 _NOTICED_FORCE, _NOTICED_TORQUE = 0.02, 5.0  # body weights, N m: less help than this is none
 
 
@@ -53,12 +54,14 @@ class Clip:
 
     def judge(self, outcome: Tracked, factor: float, limit: float) -> None:
         """Keep what the simulation made of the clip, and whether it was lost."""
+        some = slice(None, None, _LOOK_EVERY)
         with np.errstate(all="ignore"):
-            simulated, _ = self.body.pose(outcome.root, outcome.rotations)
-            wanted, _ = self.body.pose(self.reference.root, self.reference.rotations)
+            simulated, _ = self.body.pose(outcome.root[some], outcome.rotations[some])
+            wanted, _ = self.body.pose(self.reference.root[some], self.reference.rotations[some])
             error = np.linalg.norm(simulated - wanted, axis=-1).mean(axis=1)
         self.outcome, self.factor, self.error = outcome, factor, error
-        self.lost = lost_frame(error, limit, outcome.diverged)
+        lost = lost_frame(error, limit, outcome.diverged)
+        self.lost = None if lost is None else lost * _LOOK_EVERY
         self.fell = self.fell or self.lost is not None
 
 

@@ -14,8 +14,8 @@ from ouroloop.motion.physics.floor import second_difference_bands
 
 __all__ = ["FootContacts", "detect_contacts", "root_drift"]
 
-_HEIGHT = 0.03  # m: a sole point above this does not stand
-_SPEED = 0.35  # m/s: nor does one that is faster than this
+_HEIGHT = 0.025  # m: a sole point above this does not stand
+_SPEED = 0.3  # m/s: nor does one that is faster than this
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ouroloop.errors import DataError
 from ouroloop.motion.physics.clip import Clip, finish, prepare, refuse
-from ouroloop.motion.physics.engine import load_mujoco
+from ouroloop.motion.physics.engine import load_mujoco, quiet
 from ouroloop.motion.physics.humanoid import build_humanoid
 from ouroloop.motion.physics.inverse_dynamics import feed_forward
 from ouroloop.motion.physics.options import PhysicsOptions
@@ -85,7 +85,8 @@ def _correct_group(
         except (DataError, ValueError, np.linalg.LinAlgError) as error:
             prepared.append(refuse(clip, str(error)))
     if options.mode != "kinematic":
-        _simulate([clip for clip in prepared if isinstance(clip, Clip)], options)
+        with quiet():
+            _simulate([clip for clip in prepared if isinstance(clip, Clip)], options)
     return [finish(clip, options) if isinstance(clip, Clip) else clip for clip in prepared]
 
 

@@ -38,7 +38,8 @@ def despike(positions: np.ndarray, fps: float) -> tuple[np.ndarray, int]:
     if frames < 9:
         return positions, 0
     penalty, result, replaced = penalty_of(min(5.0, 0.3 * fps), fps), positions.copy(), 0
-    for joint in range(positions.shape[1]):
+    away = np.linalg.norm(positions - smooth(positions, penalty), axis=-1).max(axis=0)
+    for joint in np.flatnonzero(away > _SPIKE / 3.0):  # a pop pulls the plain curve along, but by less than that
         track, weights = positions[:, joint], np.ones(frames)
         curve, away, scale = track, np.zeros(frames), 1.0
         for _ in range(4):

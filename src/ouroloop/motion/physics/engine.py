@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
+from threading import Lock
 from typing import Any
 
 from ouroloop.errors import MissingExtraError
 
-__all__ = ["load_mujoco"]
+__all__ = ["load_mujoco", "quiet"]
+
+_lock = Lock()
+_users = 0
+_before: tuple[bool, bool] = (True, True)
 
 
 @cache
@@ -24,3 +31,32 @@ def load_mujoco() -> Any:
     except ImportError as error:
         raise MissingExtraError("the physics corrector", "mujoco>=4.0", "motion") from error
     return mujoco
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No warnings of MuJoCo's on the screen or in MUJOCO_LOG.TXT: here they become verdicts.
+
+    The setting is the whole process's; the last of several threads to leave restores it.
+    """
+    global _users, _before
+    config = load_mujoco().MjLogConfig
+    with _lock:
+        if _users == 0:
+            now = config.get()
+            _before = (now.logto_console, now.logto_file)
+            _set(config, False, False)
+        _users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if _users == 0:
+                _set(config, *_before)
+
+
+def _set(config: Any, console: bool, file: bool) -> None:
+    changed = config.get()
+    changed.logto_console, changed.logto_file = console, file
+    config.set(changed)

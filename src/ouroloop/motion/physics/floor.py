@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import solveh_banded
 
-__all__ = ["constant_floor", "floor_curve", "second_difference_bands"]
+from ouroloop.motion.physics.body import Body, to_simulator
+from ouroloop.motion.physics.visible_surface import visible_surface
+from ouroloop.motion.skeleton import Skeleton
+
+__all__ = ["constant_floor", "floor_curve", "floor_height", "second_difference_bands"]
 
 
 def second_difference_bands(frames: int, penalty: float) -> np.ndarray:
@@ -62,3 +66,13 @@ def floor_curve(soles: np.ndarray, lowest: np.ndarray, fps: float) -> tuple[np.n
         bands[2] += weights
         curve = solveh_banded(bands, weights * lowest)
     return curve, support
+
+
+def floor_height(positions: np.ndarray, fps: float) -> float:
+    """Height in m at which the foot joints of a standing body would be, for positions (T, 22, 3) with y up.
+
+    Raises:
+        DataError: positions that no skeleton can be read from.
+    """
+    body = Body.of(Skeleton.from_positions(positions if len(positions) > 1 else np.repeat(positions, 2, axis=0)))
+    return constant_floor(visible_surface(body, to_simulator(positions)), fps) + body.ball_radius

@@ -75,9 +75,9 @@ class ResidualServo:
         turning_damping: of the rotation.
     """
 
-    horizontal: float = 16.0
-    vertical: float = 20.0
-    damping: float = 0.7
+    horizontal: float = 24.0
+    vertical: float = 30.0
+    damping: float = 1.0
     turning: float = 30.0
     turning_damping: float = 0.6
     inertia: float = 8.0
