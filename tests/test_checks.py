@@ -75,3 +75,40 @@ def test_false_alarm_rate_of_the_paired_comparison():
 def test_a_relation_that_does_not_fit_its_right_side_is_refused(fields):
     with pytest.raises(ValueError, match="needs a right side"):
         check(**fields)
+
+
+def test_near_compares_means_point_by_point():
+    data = rows(a=[[1.0, 2.0, 9.0], [1.2, 2.2, 9.2]], b=[[1.0, 2.1, 3.0], [1.1, 2.2, 3.0]])
+    left, right = ({**side, "at": [0, 1]} for side in (A, B))
+    result = evaluate(check(left=left, right=right, relation="near", tolerance=0.06), data)
+    assert (result.verdict, result.note) == ("holds", "2 seeds, 2 points, farthest at generation 1")
+    assert evaluate(check(left=left, right=right, relation="near", tolerance=0.04), data).verdict == "fails"
+    everywhere = evaluate(check(left={**A, "at": "all"}, right=B, relation="near", tolerance=1.0), data)
+    assert everywhere.verdict == "fails"
+    assert "largest difference 6.1" in everywhere.measured
+    number = check(left={**A, "at": "first"}, right=0.55, relation="near", tolerance=0.01, factor=2.0)
+    assert evaluate(number, data).verdict == "holds"
+
+
+def test_near_needs_common_points_and_a_tolerance():
+    data = rows(a=[[1.0, 2.0]], b=[[1.0, 2.0]])
+    apart = check(left={**A, "at": "first"}, right={**B, "at": "last"}, relation="near", tolerance=9)
+    assert evaluate(apart, data).verdict == "fails"
+    with pytest.raises(ValueError, match="tolerance"):
+        check(relation="near")
+    with pytest.raises(ValueError, match="tolerance"):
+        check(relation="<", tolerance=0.1)
+
+
+def test_a_forecast_can_be_a_side():
+    data = {**rows(a=[[1.0, 2.0]]), ("a", "fid, forecast 'law'"): {0: {0: 1.0, 1: 2.5}}}
+    law = {**A, "forecast": "law"}
+    assert evaluate(check(right=law, relation="<"), data).verdict == "holds"
+    assert evaluate(check(right={**law, "forecast": "other"}), data).verdict == "not measured"
+
+
+def test_points_are_found_by_their_value_on_the_axis():
+    data = {("a", "fid"): {0: {0.1: 1.0, 0.3: 5.0, 0.7: 7.0}}}
+    result = evaluate(check(left={**A, "at": [0.3, 0.3]}, right=4.0), data, axis="label_noise")
+    assert (result.verdict, result.expected) == ("holds", "fid of a (label_noise 0.3) > 4")
+    assert evaluate(check(left={**A, "at": [0.4, 0.6]}, right=4.0), data).verdict == "not measured"

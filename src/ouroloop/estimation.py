@@ -66,13 +66,17 @@ def estimate_runs(paths: Sequence[Path], *, fit: int | None = None, metric: str 
         metric: only this one.
 
     Raises:
-        DataError: nothing to fit.
+        DataError: nothing to fit, or the runs are not over generations.
     """
     from ouroloop.report.load import load
     from ouroloop.report.series import series_of
 
-    found = False
-    for arm in load(list(paths)).arms:
+    found, results = False, load(list(paths))
+    if results.axis.texts:
+        raise DataError(
+            f"these runs are over {results.axis.name}, not generations: there is no contraction to estimate"
+        )
+    for arm in results.arms:
         names = sorted({name for run in arm.runs for name in run.tracks} - set(_BOOKKEEPING))
         for name in names if metric is None else [metric]:
             series = series_of(arm, name)

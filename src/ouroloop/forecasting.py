@@ -63,4 +63,8 @@ def forecasts_of(source: str, overrides: Sequence[str] = (), *, cache: Path | No
             f"{source}: no such file, and no bundled study of that name; there are {', '.join(study_names())}"
         )
     study = Study.read(source, overrides=overrides)
-    return {arm.name: forecast(study.spec(arm, study.seeds[0]), cache=cache) for arm in study.arms}
+    found: dict[str, list[Forecast]] = {}
+    for arm in study.arms:
+        spec = study.spec(arm, study.seeds[0])
+        found[arm.name] = forecast(spec, cache=cache) if isinstance(spec, Spec) else [*spec.build().forecasts()]
+    return found

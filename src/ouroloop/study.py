@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ouroloop.backends.local import Cell, Listener, run_cells
 from ouroloop.checks import Check, CheckResult, evaluate
 from ouroloop.errors import SpecError
+from ouroloop.experiment import GENERATION, ExperimentSpec
+from ouroloop.measurements import read_rows
 from ouroloop.options import explain
 from ouroloop.spec import Spec, apply_overrides, merge, starting_point
 from ouroloop.yaml_file import YamlFile, read_yaml
@@ -42,7 +44,8 @@ class Study(BaseModel):
     description: Annotated[str, Field(description="what it reproduces and how it differs")] = ""
     reference: Annotated[str, Field(description="the paper and section")] = ""
     backend: Annotated[
-        Literal["local", "vectorised"], Field(description="processes, or all arms and seeds in one array (Gaussians)")
+        Literal["local", "vectorised", "experiment"],
+        Field(description="processes; all arms and seeds in one array (Gaussians); curves over a parameter"),
     ] = "local"
     seeds: Annotated[list[int], Field(min_length=1, description="the same seeds in every arm")]
     base: Annotated[dict[str, Any], Field(description="the specification that all arms share")]
@@ -80,7 +83,7 @@ class Study(BaseModel):
             study.spec(arm, study.seeds[0], file=file)
         return study
 
-    def spec(self, arm: Arm, seed: int, *, file: YamlFile | None = None) -> Spec:
+    def spec(self, arm: Arm, seed: int, *, file: YamlFile | None = None) -> Spec | ExperimentSpec:
         """The checked specification of one arm and seed."""
         fixed = {"seed", "name", "arm"} & {*self.base, *arm.set}
         if fixed:
@@ -88,8 +91,9 @@ class Study(BaseModel):
                 f"arm '{arm.name}': {', '.join(sorted(fixed))} cannot be set; a study sets it (see `seeds`)"
             )
         mapping = {**merge(self.base, arm.set), "name": f"{self.name}-{arm.name}", "arm": arm.name, "seed": seed}
+        kind = ExperimentSpec if self.backend == "experiment" else Spec
         try:
-            return Spec.from_mapping(mapping)
+            return kind.from_mapping(mapping)
         except SpecError as error:
             where = file.where(("base",)) if file else ""
             raise SpecError(f"arm '{arm.name}': {error}{where}") from error
@@ -140,11 +144,17 @@ def run_study(
         from ouroloop.backends.vectorised_study import run_study_vectorised
 
         run_study_vectorised(study, out, listener=listener)
+    elif study.backend == "experiment":
+        from ouroloop.backends.experiment_study import run_study_experiment
+
+        run_study_experiment(study, out, listener=listener)
     else:
         run_cells(_starts(study, out), workers=workers, listener=listener, cache=cache)
         run_cells(_cells(study, out), workers=workers, listener=listener, cache=cache)
-    rows = read_rows(study, out)
-    results = [evaluate(check, rows) for check in study.checks]
+    rows = read_rows(out, [arm.name for arm in study.arms], study.seeds)
+    first = study.spec(study.arms[0], study.seeds[0])
+    axis = first.axis.name if isinstance(first, ExperimentSpec) else GENERATION
+    results = [evaluate(check, rows, axis=axis) for check in study.checks]
     _write_summary(study, out, results)
     return results
 
@@ -154,6 +164,7 @@ def _starts(study: Study, out: Path) -> list[Cell]:
     cells = []
     for seed in study.seeds:
         first = study.spec(study.arms[0], seed)
+        assert isinstance(first, Spec)
         plain = {"data": first.data, "generator": first.generator, "regime": "real_only", "seed": seed}
         spec = Spec.from_mapping({**plain, "name": study.name, "arm": "generation-0", "generations": 0}).resolved()
         cells.append(Cell(f"generation 0, seed {seed}", spec, _start_path(out, seed)))
@@ -173,21 +184,6 @@ def _cells(study: Study, out: Path) -> list[Cell]:
 
 def _start_path(out: Path, seed: int) -> Path:
     return out / ".generation-0" / f"seed-{seed}"
-
-
-def read_rows(study: Study, out: Path) -> dict[tuple[str, str], dict[int, dict[int, float]]]:
-    """The measurements of all arms, as the checks read them."""
-    import pyarrow.parquet as pq
-
-    rows: dict[tuple[str, str], dict[int, dict[int, float]]] = {}
-    for arm in study.arms:
-        for path in (out / arm.name / f"seed-{seed}" / "metrics.parquet" for seed in study.seeds):
-            if not path.is_file():
-                continue
-            for row in pq.read_table(path, columns=["seed", "generation", "metric", "value"]).to_pylist():
-                by_seed = rows.setdefault((arm.name, row["metric"]), {})
-                by_seed.setdefault(row["seed"], {})[row["generation"]] = row["value"]
-    return rows
 
 
 def _write_summary(study: Study, out: Path, results: Sequence[CheckResult]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ouroloop import options
 from ouroloop.backends.local import CellEvent, Listener
+from ouroloop.backends.summaries import is_complete, write_summary
 from ouroloop.backends.vectorised import Result, run_grid
 from ouroloop.environment import environment
 from ouroloop.errors import SpecError
@@ -34,7 +35,7 @@ def run_study_vectorised(study: Study, out: Path, *, listener: Listener | None =
         wrong = [m["kind"] for m in spec["metrics"] if m["kind"] != "gaussian_w2" or m["of"] != "model"]
         if wrong:
             raise SpecError(f"metrics: backend 'vectorised' measures gaussian_w2 of the model; got {', '.join(wrong)}")
-    if all(_complete(out, spec, study) for spec in specs):
+    if all(is_complete(out, spec, study.seeds) for spec in specs):
         return
 
     def progress(done: int, total: int) -> None:
@@ -48,17 +49,8 @@ def run_study_vectorised(study: Study, out: Path, *, listener: Listener | None =
         rows = _rows(spec, result)
         forecasts = _forecasts(spec)
         for index, seed in enumerate(study.seeds):
-            _write(out / spec["arm"] / f"seed-{seed}", {**spec, "seed": seed}, rows, index, forecasts, here)
-
-
-def _complete(out: Path, spec: dict[str, Any], study: Study) -> bool:
-    from ouroloop.run_files import read_spec
-
-    for seed in study.seeds:
-        path = out / spec["arm"] / f"seed-{seed}"
-        if not (path / "metrics.parquet").is_file() or read_spec(path) != {**spec, "seed": seed}:
-            return False
-    return True
+            own = {name: values[index] for name, values in rows.items()}
+            write_summary(out / spec["arm"] / f"seed-{seed}", {**spec, "seed": seed}, own, forecasts, here)
 
 
 def _rows(spec: dict[str, Any], result: Result) -> dict[str, np.ndarray]:
@@ -88,53 +80,3 @@ def _forecasts(spec: dict[str, Any]) -> list[dict[str, Any]]:
 
     data = options.build("datasets", spec["data"])
     return [f.to_dict() for f in forecasts_for(spec, n_real=data.n, dim=data.dim)]
-
-
-def _write(
-    path: Path,
-    spec: dict[str, Any],
-    values: dict[str, np.ndarray],
-    index: int,
-    forecasts: list[dict[str, Any]],
-    here: dict[str, Any],
-) -> None:
-    import pyarrow as pa
-
-    from ouroloop.rollup import metrics_schema
-    from ouroloop.spec import semantic
-    from ouroloop.store import RunStore
-
-    store = RunStore.create(
-        path,
-        spec=spec,
-        fingerprint=semantic(spec),
-        environment=here,
-        arm=spec["arm"],
-        seed=spec["seed"],
-        exist_ok=True,
-    )
-    if store.spec["generations"] != spec["generations"]:
-        store.write_spec(spec)
-    store.write_forecasts(forecasts)
-    length = spec["generations"] + 1
-    predicted = {f["metric"]: f["values"] for f in reversed(forecasts)}
-    count = length * len(values)
-    nothing = np.full(count, np.nan)
-    columns = {
-        "arm": [spec["arm"]] * count,
-        "seed": np.full(count, spec["seed"]),
-        "generation": np.tile(np.arange(length, dtype=np.int32), len(values)),
-        "metric": np.repeat(list(values), length),
-        "value": np.concatenate([v[index] for v in values.values()]),
-        "low": nothing,
-        "high": nothing,
-        "floor": nothing,
-        "forecast": np.concatenate([_curve(predicted.get(name), length) for name in values]),
-        "n": np.zeros(count, np.int64),
-    }
-    table = pa.table({name: pa.array(column) for name, column in columns.items()}).cast(metrics_schema())
-    store.write_summary(table)
-
-
-def _curve(values: list[float | None] | None, length: int) -> np.ndarray:
-    return np.array([np.nan if v is None else v for v in values or [None] * length], np.float64)

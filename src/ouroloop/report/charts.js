@@ -1,6 +1,8 @@
 // Draws the charts of the page from the embedded data, at the width that there is. draw.py draws the same
 // without JavaScript; the two share their rules for axes, ticks and labels.
 
+const axisText = (position) => data.axis.texts[position] ?? String(position);
+
 const SVG = "http://www.w3.org/2000/svg";
 const LABEL_GAP = 14;
 
@@ -175,7 +177,7 @@ const textWidth = (text) => ruler.measureText(text).width;
 
 /** Room right of the frame for the labels at the line ends and for the word under them. */
 function labelMargin(lines, arms, width) {
-  const widest = Math.max(textWidth("generation"), ...lines.map((line) => textWidth(arms[line.arm].label)));
+  const widest = Math.max(textWidth(data.axis.title), ...lines.map((line) => textWidth(arms[line.arm].label)));
   return Math.ceil(Math.min(widest + 20, Math.max(width * 0.28, 126)));
 }
 
@@ -237,9 +239,9 @@ function axes(x, y, frame) {
     marks.push(svg("text", { class: "tick y", x: frame.left - 7, y: y(value), dy: "0.32em" }, tick(value)));
   }
   for (const value of x.ticks.filter(Number.isInteger)) {
-    marks.push(svg("text", { class: "tick x", x: x(value), y: frame.bottom + 18 }, String(value)));
+    marks.push(svg("text", { class: "tick x", x: x(value), y: frame.bottom + 18 }, axisText(value)));
   }
-  marks.push(svg("text", { class: "unit", x: frame.right + 18, y: frame.bottom + 18 }, "generation"));
+  marks.push(svg("text", { class: "unit", x: frame.right + 18, y: frame.bottom + 18 }, data.axis.title));
   marks.push(svg("line", { class: "axis", x1: frame.left, x2: frame.right, y1: frame.bottom, y2: frame.bottom }));
   return marks;
 }

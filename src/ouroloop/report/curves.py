@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ouroloop.report.axis import Axis
 from ouroloop.report.load import Results
 from ouroloop.report.metric_names import MetricName, describe, ordered
 from ouroloop.report.palette import NEUTRAL, Look, looks
@@ -76,6 +77,7 @@ class Chart:
     floor: tuple[float, float, float] | None
     generations: int
     drawn: int
+    axis: Axis
 
     @property
     def subtitle(self) -> str:
@@ -83,7 +85,7 @@ class Chart:
         better = self.name.better
         direction = f"{better} is better" if better in ("lower", "higher") else f"best near {better}" if better else ""
         kinds = list(dict.fromkeys(line.series.interval_name for line in self.lines))
-        thinned = f"{self.drawn} of {self.generations} generations drawn" if self.drawn < self.generations else ""
+        thinned = f"{self.drawn} of {self.axis.count(self.generations)} drawn" if self.drawn < self.generations else ""
         return " · ".join(part for part in (direction, f"band: {' or '.join(kinds)}", thinned) if part)
 
     @property
@@ -95,11 +97,11 @@ class Chart:
             if not len(measured):
                 continue
             (g0, v0), (g1, v1) = (
-                (int(line.series.generation[i]), float(line.series.mean[i])) for i in measured[[0, -1]]
+                (self.axis.at(int(line.series.generation[i])), float(line.series.mean[i])) for i in measured[[0, -1]]
             )
-            ends.append(f"{line.label}: {number(v0)} at generation {g0}, {number(v1)} at generation {g1}")
+            ends.append(f"{line.label}: {number(v0)} at {g0}, {number(v1)} at {g1}")
         floor = f" Floor, real against real: {number(self.floor[0])}." if self.floor else ""
-        return f"{self.name.title} by generation. {'; '.join(ends)}.{floor}"
+        return f"{self.name.title} by {self.axis.title}. {'; '.join(ends)}.{floor}"
 
 
 def charts_of(results: Results, headline: str | None) -> list[Chart]:
@@ -127,6 +129,7 @@ def charts_of(results: Results, headline: str | None) -> list[Chart]:
                 floor=floor_band(results, name),
                 generations=max(len(series.generation) for _, series in group),
                 drawn=max(len(line.series.generation) for line in lines),
+                axis=results.axis,
             )
         )
     return charts

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from markupsafe import Markup, escape
 
+from ouroloop.report.axis import Axis
 from ouroloop.report.curves import Chart, Line, is_log
 from ouroloop.report.scale import Scale
 from ouroloop.report.wording import tick
@@ -131,7 +132,7 @@ def chart_svg(chart: Chart, width: int, height: int, identity: str) -> Markup:
         tag("title", chart.name.title, id=f"{identity}-title"),
         tag("desc", chart.description, id=f"{identity}-desc"),
         tag("clipPath", box, id=clip),
-        *_axes(x, y, frame),
+        *_axes(x, y, frame, chart.axis),
         tag("g", *_floor(chart, y, frame), *marks, *guesses, clip_path=f"url(#{clip})"),
         *_end_labels(chart, x, y, frame, room=int((width - frame[1] - 11) / _LETTER)),
         class_="chart",
@@ -141,7 +142,7 @@ def chart_svg(chart: Chart, width: int, height: int, identity: str) -> Markup:
     )
 
 
-def _axes(x: Scale, y: Scale, frame: tuple[int, int, int, int]) -> Iterable[Markup]:
+def _axes(x: Scale, y: Scale, frame: tuple[int, int, int, int], axis: Axis) -> Iterable[Markup]:
     left, right, bottom, _ = frame
     for value in y.ticks:
         at = float(y(value))
@@ -149,8 +150,8 @@ def _axes(x: Scale, y: Scale, frame: tuple[int, int, int, int]) -> Iterable[Mark
         yield tag("text", tick(value), class_="tick y", x=left - 7, y=at, dy="0.32em")
     for value in x.ticks:
         if float(value).is_integer():
-            yield tag("text", f"{value:.0f}", class_="tick x", x=float(x(value)), y=bottom + 18)
-    yield tag("text", "generation", class_="unit", x=right + 18, y=bottom + 18)
+            yield tag("text", axis.text(round(value)), class_="tick x", x=float(x(value)), y=bottom + 18)
+    yield tag("text", axis.title, class_="unit", x=right + 18, y=bottom + 18)
     yield tag("line", class_="axis", x1=left, x2=right, y1=bottom, y2=bottom)
 
 

@@ -147,9 +147,13 @@ def _chart_figure(chart: Chart) -> Figure:
         axes.plot(guess.generation, guess.values, color=guess.look.colour, ls=(0, (4, 3)), lw=0.9)
     for label in sorted({_guess_label(guess) for guess in chart.guesses}):
         axes.plot([], [], color=LIGHT["soft"], ls=(0, (4, 3)), lw=0.9, label=label)
-    axes.set_xlabel("generation")
+    axes.set_xlabel(chart.axis.title)
     axes.set_title(_plain(chart.name.title), loc="left")
     axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[attr-defined]
+    if chart.axis.texts:
+        axes.xaxis.set_major_formatter(
+            lambda at, _: chart.axis.text(round(at)) if at in range(chart.generations) else ""
+        )
     figure.legend(loc="outside lower center", ncols=columns)
     return figure
 

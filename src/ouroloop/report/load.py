@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ouroloop.errors import StoreError
+from ouroloop.report.axis import GENERATIONS, Axis, axis_of
 from ouroloop.report.files import read_json
 from ouroloop.report.runs import Run, read_runs
 
@@ -61,6 +62,7 @@ class Results:
     arms: tuple[Arm, ...]
     studies: tuple[Study, ...]
     notes: tuple[str, ...]
+    axis: Axis = GENERATIONS
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -77,7 +79,8 @@ def load(paths: Sequence[Path]) -> Results:
     """Read run directories, study directories and folders of either.
 
     Raises:
-        StoreError: a path does not exist, holds no run, or one of its files cannot be read.
+        StoreError: a path does not exist, holds no run, or one of its files cannot be read; or the runs are over
+            different axes.
     """
     if not paths:
         raise StoreError("nothing to report on: give at least one run or study directory")
@@ -99,7 +102,8 @@ def load(paths: Sequence[Path]) -> Results:
         if len(runs) == before and not any(given.resolve() in (p, *p.parents) for p in seen if _is_run(p)):
             raise StoreError(f"{given}: holds no run (a run has run.json, spec.yaml, metrics.parquet or generations/)")
     arms = _arms(runs, studies)
-    return Results(arms=arms, studies=tuple(studies), notes=tuple(_notes(arms)))
+    axis = axis_of([run.spec for arm in arms for run in arm.runs])
+    return Results(arms=arms, studies=tuple(studies), notes=tuple(_notes(arms)), axis=axis)
 
 
 def _is_run(folder: Path) -> bool:

@@ -66,7 +66,7 @@ function fillReadout(figure, view, generation, at) {
     row.append(element("td", "value", number(value)), element("td", "range", forecast.validity));
     table.append(row);
   }
-  readout.replaceChildren(element("b", "", `generation ${generation}`), table);
+  readout.replaceChildren(element("b", "", `${data.axis.title} ${axisText(generation)}`), table);
   const plot = figure.querySelector(".plot");
   const scale = plot.clientWidth / view.width;
   const left = at * scale > plot.clientWidth / 2 ? at * scale - readout.offsetWidth - 14 : at * scale + 14;
@@ -121,11 +121,11 @@ function fillNumbers(details, chart) {
   if (details.querySelector("table")) return;
   const table = element("table", "numbers");
   const head = element("tr");
-  head.append(element("th", "", "generation"), ...chart.lines.map((line) => element("th", "", data.arms[line.arm].label)));
+  head.append(element("th", "", data.axis.title), ...chart.lines.map((line) => element("th", "", data.arms[line.arm].label)));
   table.append(head);
   for (const generation of [...new Set(chart.lines.flatMap((line) => line.x))].sort((a, b) => a - b)) {
     const row = element("tr");
-    row.append(element("th", "", String(generation)));
+    row.append(element("th", "", axisText(generation)));
     for (const line of chart.lines) {
       const i = line.x.indexOf(generation);
       const text = i < 0 || line.mean[i] === null ? "–" : number(line.mean[i]);

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from ouroloop.errors import StoreError
 from ouroloop.report import provenance
+from ouroloop.report.axis import Axis
 from ouroloop.report.corrections import corrections_of
 from ouroloop.report.curves import Chart, charts_of, is_log, model
 from ouroloop.report.differences import Difference, baseline_of, differences
@@ -87,7 +88,7 @@ def render(results: Results, *, title: str | None = None, baseline: str | None =
             policy=_policy(style, script),
             style=Markup(style),
             script=Markup(script),
-            data=_json(_data(arms, charts, gallery, player)),
+            data=_json(_data(arms, charts, results.axis, gallery, player)),
             arms=arms,
             notes=results.notes,
             headline=describe(headline) if headline else None,
@@ -107,6 +108,7 @@ def render(results: Results, *, title: str | None = None, baseline: str | None =
             silent=silent,
             checks=[check for study in results.studies for check in study.checks],
             timeline=timeline_of(results),
+            axis=results.axis,
             **_origins(results),
         )
     )
@@ -175,7 +177,11 @@ def _json(content: Mapping[str, Any]) -> Markup:
 
 
 def _data(
-    arms: Sequence[Mapping[str, Any]], charts: Sequence[Chart], gallery: Gallery | None, player: Player | None
+    arms: Sequence[Mapping[str, Any]],
+    charts: Sequence[Chart],
+    axis: Axis,
+    gallery: Gallery | None,
+    player: Player | None,
 ) -> dict[str, Any]:
     return {
         "log": bool(charts and is_log(charts[0])),
@@ -183,6 +189,7 @@ def _data(
             {"label": a["label"], "css": a["look"].css, "dash": a["look"].dash, "marker": a["look"].marker}
             for a in arms
         ],
+        "axis": {"title": axis.title, "texts": axis.texts},
         "charts": [model(chart) for chart in charts],
         "generations": list(gallery.generations) if gallery else [],
         **({"motions": player.content} if player else {}),
@@ -213,7 +220,9 @@ def guess_groups(chart: Chart) -> list[dict[str, Any]]:
         group = groups.setdefault((f.label, f.validity, f.source, f.note), {"forecast": f, "guesses": [], "wrong": []})
         group["guesses"].append(guess)
         if guess.disagrees:
-            group["wrong"].append(f"{guess.arm_label} at {100 * (guess.outside or 0):.0f} % of generations")
+            group["wrong"].append(
+                f"{guess.arm_label} at {100 * (guess.outside or 0):.0f} % of {chart.axis.count(2).split()[-1]}"
+            )
     return list(groups.values())
 
 

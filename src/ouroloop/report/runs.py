@@ -108,7 +108,7 @@ def read_runs(path: Path) -> list[Run]:
             notes.append("metrics.parquet has no rows: no generation was measured")
     else:
         notes.append("metrics.parquet is missing: no curve can be drawn")
-    if not folders:
+    if not folders and "experiment" not in spec:
         notes.append("no generation folder is left: no samples can be shown")
     return [
         Run(

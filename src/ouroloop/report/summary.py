@@ -138,6 +138,9 @@ def alarm_status(arm: Arm) -> tuple[str, int, int]:
 def lead(results: Results) -> str:
     """The whole in two sentences: which arms are in which state, and which end lowest and highest."""
     rows = rows_of(results)
+    if results.axis.texts:
+        texts = results.axis.texts
+        return f"{results.axis.title.capitalize()} from {texts[0]} to {texts[-1]}. {_extremes(rows)}".strip()
     groups: dict[str, list[str]] = {}
     for row in rows:
         groups.setdefault(row.alarm, []).append(row.label)
@@ -183,7 +186,7 @@ def _sentence(results: Results, arm: Arm, row: Row, headline: str | None) -> Sen
         )
     title = describe(headline).title
     start, end = (int(series.generation[series.measured[i]]) for i in (0, -1))
-    last = f"{with_interval(row.last, row.last_low, row.last_high)} at generation {end}"
+    last = f"{with_interval(row.last, row.last_low, row.last_high)} at {results.axis.at(end)}"
     path = f"{title} {last}"
     if start != end:
         path = f"{title} went from {with_interval(row.first, row.first_low, row.first_high)} to {last}"

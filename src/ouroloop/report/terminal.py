@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ouroloop.report.axis import Axis
 from ouroloop.report.differences import baseline_of, differences
 from ouroloop.report.load import load
 from ouroloop.report.metric_names import describe
-from ouroloop.report.summary import Row, summary_rows, with_interval
+from ouroloop.report.summary import Row, rows_of, with_interval
 from ouroloop.report.wording import number
 
 if TYPE_CHECKING:
@@ -24,10 +25,13 @@ def summary_table(paths: Sequence[Path]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    rows = summary_rows(paths)
+    results = load(paths)
+    rows = rows_of(results)
     metric = rows[0].metric
     diversity = rows[0].diversity_metric
-    table = Table(header_style="bold", pad_edge=False, caption=Text(_caption(rows)), caption_justify="left")
+    table = Table(
+        header_style="bold", pad_edge=False, caption=Text(_caption(rows, results.axis)), caption_justify="left"
+    )
     table.add_column("arm")
     for name in (f"{metric} first", f"{metric} last", diversity or "diversity", "ratio"):
         table.add_column(Text(name), justify="right")
@@ -46,7 +50,7 @@ def summary_table(paths: Sequence[Path]) -> Table:
     return table
 
 
-def _caption(rows: Sequence[Row]) -> str:
+def _caption(rows: Sequence[Row], axis: Axis) -> str:
     """What the table's numbers are."""
     name = describe(rows[0].metric)
     seeds, generations = ({getattr(row, field) for row in rows} for field in ("seeds", "generations"))
@@ -54,7 +58,7 @@ def _caption(rows: Sequence[Row]) -> str:
     if math.isfinite(rows[0].floor):
         parts.append(f"real against real {number(rows[0].floor)}")
     parts.append(f"{' or '.join(map(str, sorted(seeds)))} seed{'' if seeds == {1} else 's'}")
-    parts.append(f"generation {' or '.join(map(str, sorted(generations)))}")
+    parts.append(f"{axis.title} {' or '.join(map(axis.text, sorted(generations)))}")
     parts.append("means with 95 % intervals; ratio: synthetic per real row at the end")
     return "; ".join(part for part in parts if part)
 
@@ -70,11 +74,12 @@ def difference_table(paths: Sequence[Path], baseline: str | None = None) -> Tabl
 
     results = load(paths)
     against = baseline_of(results, baseline)
-    table = Table(title=Text(f"Difference from {against.label}, last common generation"), header_style="bold")
-    for name in ("metric", "arm", "generation", "pairs", "difference (95 %)", "verdict"):
-        table.add_column(name, justify="right" if name in ("generation", "pairs") else "left")
+    axis = results.axis
+    table = Table(title=Text(f"Difference from {against.label}, last common {axis.title}"), header_style="bold")
+    for name in ("metric", "arm", axis.title, "pairs", "difference (95 %)", "verdict"):
+        table.add_column(name, justify="right" if name in (axis.title, "pairs") else "left")
     for entry in differences(results, against):
         interval = with_interval(entry.mean, entry.low, entry.high)
-        cells = (entry.metric, entry.arm, str(entry.generation), str(entry.pairs), interval, entry.verdict)
+        cells = (entry.metric, entry.arm, axis.text(entry.generation), str(entry.pairs), interval, entry.verdict)
         table.add_row(*map(Text, cells))
     return table

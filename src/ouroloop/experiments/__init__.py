@@ -1,0 +1,1 @@
+"""Experiments over a parameter or over a closed simulation's generations, for studies with ``backend: experiment``."""
