@@ -96,7 +96,7 @@ class TestMatching(MetricSuite):
         type(self).data, type(self).waves = reference, staticmethod(make_waves)
 
     def make(self):
-        return Matching(features=MotionEvaluator(width=8, embedding=8, steps=4, batch=16))
+        return Matching(features={"kind": "motion", "width": 8, "embedding": 8, "steps": 4, "batch": 16})
 
     def reference(self):
         return self.data

@@ -7,13 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ouroloop.errors import DataError
-from ouroloop.features.motion_physics import COLUMNS, MotionPhysics
+from ouroloop.features.motion_physics import COLUMNS
 from ouroloop.keys import Key
 from ouroloop.metrics.physics_errors import PhysicsErrors, acceleration_error
 from ouroloop.protocols import Reference
 from ouroloop.testing.metric_suite import MetricSuite
 
-FEATURES = MotionPhysics()
 finite = st.floats(0, 100)
 
 
@@ -24,7 +23,7 @@ def reference(make_bodies):
 
 @pytest.fixture(scope="module")
 def metric(reference):
-    return PhysicsErrors(features=FEATURES).fit(reference, key=Key(0))
+    return PhysicsErrors().fit(reference, key=Key(0))
 
 
 def measured(metric, rows):
@@ -81,7 +80,7 @@ class TestPhysicsErrors(MetricSuite):
         type(self).data, type(self).bodies = reference, staticmethod(make_bodies)
 
     def make(self):
-        return PhysicsErrors(features=FEATURES, floor_repeats=2)
+        return PhysicsErrors(floor_repeats=2)
 
     def reference(self):
         return self.data
