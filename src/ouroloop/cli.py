@@ -346,11 +346,17 @@ def cite(runs: Runs) -> None:
     print(bibtex_for([RunStore.open(path).spec for path in found]))
 
 
-@app.command(epilog="Example:  ouroloop correct pile.npy --real real.npy --corrector nearest_real -o out/")
+@app.command(
+    epilog="Examples:  ouroloop correct pile.npy --real real.npy --corrector nearest_real -o out/  |  "
+    "ouroloop correct motions/ --corrector physics -o out/"
+)
 def correct(
-    data: Annotated[Path, typer.Argument(help="Synthetic rows: .npy .npz .csv .parquet .arrow", show_default=False)],
-    real: Annotated[Path, typer.Option(help="Real rows, same columns.")],
+    data: Annotated[
+        Path,
+        typer.Argument(help="Synthetic rows (.npy .npz .csv .parquet .arrow), or motions: a folder or .bvh .amc .npz."),
+    ],
     corrector: Annotated[str, typer.Option(help="A corrector's name; see: ouroloop parts correctors")],
+    real: Annotated[Path | None, typer.Option(help="Real rows, same columns; not needed for motions.")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the corrected rows and the report.")] = Path(
         "corrected"
     ),
@@ -361,21 +367,35 @@ def correct(
     on_failure: Annotated[str, typer.Option(help="drop or keep_raw rows that the corrector failed on.")] = "drop",
     seed: Annotated[int, typer.Option(min=0)] = 0,
     set_: Set = None,
+    format_: Annotated[str, typer.Option("--format", help="Of corrected motions: bvh or npz.")] = "bvh",
+    units: Annotated[
+        str | None, typer.Option(help="Motions: unit of length where the file does not say: m, cm, ...")
+    ] = None,
+    fps: Annotated[float | None, typer.Option(help="Motions: frames a second where the file does not say.")] = None,
 ) -> None:
-    """Correct or filter a pile of synthetic rows, no loop needed, and say what was changed and why."""
-    from ouroloop.pile import correct_pile
+    """Correct or filter a pile of samples or motions, no loop needed, and say what was changed and why."""
+    from ouroloop.motion_pile import correct_motions, corrects_motions
 
-    summary = correct_pile(
-        data,
-        real=real,
-        corrector=corrector,
-        out=out,
-        correction_strength=correction_strength,
-        label=label,
-        on_failure=on_failure,
-        seed=seed,
-        overrides=set_ or [],
-    )
+    common: dict[str, Any] = {
+        "corrector": corrector,
+        "out": out,
+        "correction_strength": correction_strength,
+        "on_failure": on_failure,
+        "seed": seed,
+        "overrides": set_ or [],
+    }
+    if corrects_motions(corrector):
+        from ouroloop.live import LiveCount
+        from ouroloop.progress import listening
+
+        with _interruptible(), LiveCount("motions") as live, listening(live.listen):
+            summary = correct_motions(data, units=units, fps=fps, ending=f".{format_}", **common)
+    elif real is None:
+        raise OuroloopError(f"--real: corrector '{corrector}' needs real rows to compare with; give a file of them")
+    else:
+        from ouroloop.pile import correct_pile
+
+        summary = correct_pile(data, real=real, label=label, **common)
     print(summary)
 
 

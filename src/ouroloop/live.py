@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ouroloop.backends.local import CellEvent
 
-__all__ = ["LiveProgress"]
+__all__ = ["LiveCount", "LiveProgress"]
 
 _STATUS = {0: ("healthy", "green"), 1: ("drifting", "yellow"), 2: ("collapsing", "red")}
 _LINE_EVERY_S = 5.0
@@ -103,3 +103,37 @@ class LiveProgress:
         if self._done[name] <= self._last[name]:
             text.append(f"  {self._stage.get(name, '')}", style="dim")
         return text
+
+
+class LiveCount:
+    """Shows how many of one kind of thing are done, with the time left. `listen` is for `ouroloop.progress`.
+
+    Args:
+        what: of what, for example "motions".
+        console: where to draw.
+    """
+
+    def __init__(self, what: str, console: Console | None = None) -> None:
+        self._what, self._console = what, console or Console(stderr=True)
+        self._bar = Progress(*Progress.get_default_columns(), console=self._console, transient=True)
+        self._task = self._bar.add_task(what, total=None)
+        self._began = self._said = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def listen(self, stage: str, done: int, total: int) -> None:
+        """Take one report."""
+        self._bar.update(self._task, completed=done, total=total)
+        if not self._console.is_terminal and time.monotonic() - self._said > _LINE_EVERY_S:
+            self._said = time.monotonic()
+            spent = self._said - self._began
+            left = f", about {spent / done * (total - done):.0f} s left" if done else ""
+            self._console.print(f"{done}/{total} {self._what}, {spent:.0f} s{left}", highlight=False)

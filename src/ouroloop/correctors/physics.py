@@ -9,7 +9,7 @@ forces of its own; ours needs no training.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -86,7 +86,11 @@ class Physics:
     def judge(self, motions: list[np.ndarray], fps: float) -> Judged:
         """Joint positions (T, 22, 3) in m, y up, at any frame rate, simulated."""
         results = self.simulate(motions, fps)
-        return [result.positions for result in results], [_VERDICTS[result.verdict] for result in results]
+        return [result.positions for result in results], self.verdicts(results)
+
+    def verdicts(self, results: Sequence[PhysicsResult]) -> list[Verdict]:
+        """The loop's verdict for each of the simulation's."""
+        return [_VERDICTS[result.verdict] for result in results]
 
     def simulate(
         self, motions: list[np.ndarray], fps: float, *, progress: Callable[[int], None] | None = None

@@ -1,0 +1,101 @@
+"""Folders of motions corrected from the command line: files out, a table, a page, a word for what is unreadable."""
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from ouroloop.cli import app
+from ouroloop.motion.examples import standing, walking
+from ouroloop.motion.files import read_motion, write_motion
+from ouroloop.motion.inverse_kinematics import motion_from_positions
+from ouroloop.motion.mapping import to_humanml3d
+
+RUNNER = CliRunner()
+
+
+def call(*arguments):
+    result = RUNNER.invoke(app, ["correct", *map(str, arguments)])
+    return result.exit_code, result.output, result.exception
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A walk and a person sunk into the floor by 8 cm, as files of two kinds, with a file that is no motion."""
+    (tmp_path / "in").mkdir()
+    up = np.array([0.0, 0.0, 0.0])
+    walk = motion_from_positions(walking(40) + up, 20.0, name="walk")
+    sunk = motion_from_positions(standing(30, height=-0.08), 30.0, name="<b>sunk</b>")
+    write_motion(tmp_path / "in" / "walk.npz", walk)
+    write_motion(tmp_path / "in" / "sunk.bvh", sunk)
+    (tmp_path / "in" / "broken.bvh").write_text("HIERARCHY\nnothing of the kind\n")
+    return tmp_path
+
+
+def rows(out):
+    return {row["name"]: row for row in pq.read_table(out / "corrections.parquet").to_pylist()}
+
+
+def test_a_folder_is_put_on_the_floor(folder):
+    code, text, error = call(folder / "in", "--corrector", "refloor", "-o", folder / "out", "--units", "cm")
+    assert code == 0, (text, error)
+    found = rows(folder / "out")
+    assert found["sunk"]["penetration_before"] > 70.0
+    assert found["sunk"]["penetration_after"] < 10.0
+    assert found["broken"]["verdict"] == "failed"
+    assert "broken.bvh" in found["broken"]["message"]
+    assert not found["broken"]["file"]
+    after = read_motion(folder / "out" / "motions" / found["sunk"]["file"], units="cm")
+    assert (len(after), round(after.fps)) == (30, 30)
+    assert to_humanml3d(after)[:, :, 1].min() > -0.01
+    page = (folder / "out" / "report.html").read_text()
+    assert "<b>sunk" not in page
+    assert (folder / "out" / "run" / "metrics.parquet").is_file()
+
+
+def test_strength_0_changes_nothing(folder):
+    code, text, error = call(
+        folder / "in", "--corrector", "smooth", "-o", folder / "out", "--correction-strength", 0, "--format", "npz"
+    )
+    assert code == 0, (text, error)
+    before = read_motion(folder / "in" / "walk.npz")
+    after = read_motion(folder / "out" / "motions" / "walk.npz")
+    np.testing.assert_array_equal(after.rotations, before.rotations)
+    assert rows(folder / "out")["walk"]["verdict"] == "kept"
+
+
+def test_physics_says_how_well_it_tracked(folder):
+    pytest.importorskip("mujoco", reason="needs MuJoCo: pip install ouroloop[motion]")
+    code, text, error = call(folder / "in", "--corrector", "physics", "-o", folder / "out", "--set", "recovery=keep")
+    assert code == 0, (text, error)
+    found = rows(folder / "out")
+    for name in ("walk", "sunk"):
+        assert found[name]["verdict"] in ("corrected", "unchanged")
+        assert 0.0 < found[name]["tracking_error"] < 60.0
+        assert found[name]["penetration_after"] < 1.0
+    assert "penetration:" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere", "--corrector", "refloor"], "nowhere"),
+        (["in", "--corrector", "refloor", "--format", "fbx"], "must be bvh or npz"),
+        (["in", "--corrector", "refloor", "--on-failure", "cry"], "must be drop or keep_raw"),
+        (["in", "--corrector", "contact", "--set", "clearance=-1"], "clearance: must be >= 0"),
+        (["in", "--corrector", "nearest_real"], "needs real rows"),
+    ],
+)
+def test_what_cannot_be_done_is_said(folder, arguments, message, monkeypatch):
+    monkeypatch.chdir(folder)
+    code, text, error = call(*arguments, "-o", folder / "out")
+    assert code == 1
+    assert message in f"{text}{error}"
+
+
+def test_a_folder_in_use_is_left_alone(folder):
+    (folder / "out").mkdir()
+    (folder / "out" / "mine.txt").write_text("precious")
+    code, _, error = call(folder / "in", "--corrector", "refloor", "-o", folder / "out")
+    assert (code, "is not empty" in str(error)) == (1, True)
+    assert [p.name for p in (folder / "out").iterdir()] == ["mine.txt"]
