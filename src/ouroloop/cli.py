@@ -301,6 +301,26 @@ def import_(
     print(import_run(archive, into).path)
 
 
+@app.command(epilog="Examples:  ouroloop render walk.bvh -o walk.gif  |  ouroloop render raw.bvh fixed.bvh -o pair.png")
+def render(
+    motions: Annotated[list[Path], typer.Argument(help="Motion files: .bvh .npz .npy .amc .txt", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The picture: .png (a strip), .gif or .mp4.")] = Path(
+        "motion.gif"
+    ),
+    size: Annotated[int, typer.Option(min=32, max=2048, help="Pixels of a figure.")] = 320,
+    units: Annotated[str | None, typer.Option(help="Unit of length where the file does not say: m, cm, ...")] = None,
+) -> None:
+    """Draw motions as stick figures, side by side."""
+    from ouroloop.motion.files import read_motion
+    from ouroloop.motion.mapping import to_humanml3d
+    from ouroloop.motion.render import render as draw
+
+    read = [read_motion(path, units=units) for path in motions]
+    fps = min(motion.fps for motion in read)
+    labels = [motion.name or path.stem for motion, path in zip(read, motions, strict=True)]
+    print(draw([to_humanml3d(motion, fps) for motion in read], out, labels=labels, fps=fps, size=size))
+
+
 @app.command(epilog="Example:  ouroloop parts correctors")
 def parts(
     family: Annotated[str, typer.Argument(help="One family; default: all, without options.")] = "",
