@@ -38,6 +38,14 @@ class TestImages(GeneratorSuite):
         return Samples.of(x, label=np.arange(40) % 3)
 
 
+def test_a_model_that_ignores_labels_goes_on_without_them() -> None:
+    x = Key(0).rng().standard_normal((40, 2))
+    model = Diffusion(steps=2, width=4, depth=1, use_labels=False)
+    fitted = model.fit(Pool.of(Samples.of(x, label=np.arange(40) % 3)), key=Key(0))
+    tuned = model.fit(Pool.of(fitted.sample(40, key=Key(1))), key=Key(2), previous=fitted)
+    assert tuned.sample(3, key=Key(3)).data_columns == ("x",)
+
+
 @pytest.mark.parametrize("by", ["feature", "data", "image"])
 def test_scales_bring_rows_to_unit_variance(by: str) -> None:
     x = Key(0).rng().standard_normal((500, 3)) * [1.0, 10.0, 0.0] + [5.0, 0.0, -7.0]

@@ -79,17 +79,20 @@ class Summary:
         """dtype of samples: the data's own where it is floating, else float32 (nothing is rounded)."""
         return self.dtype if self.dtype.kind == "f" else np.dtype(np.float32)
 
-    def check(self, data: Pool) -> None:
+    def check(self, data: Pool, *, labels: bool = True) -> None:
         """Refuse rows that a model fitted on the summarised data cannot continue with.
 
+        Args:
+            labels: whether the model reads the labels, where there are any.
+
         Raises:
-            DataError: no rows, rows of another shape, or a label column that appeared or went away.
+            DataError: no rows, rows of another shape, or no labels any more for a model that reads them.
         """
         check_numbers(data)
         shape = data.parts[0].x.shape[1:]
         if shape != self.shape:
             raise DataError(f"the model was fitted on rows of shape {self.shape} and cannot continue on {shape}")
-        if self.classes is not None and "label" not in data.data_columns:
+        if labels and self.classes is not None and "label" not in data.data_columns:
             raise DataError("the model was fitted with class labels, and the new training rows have no 'label' column")
 
     def encode(self, labels: np.ndarray) -> np.ndarray:

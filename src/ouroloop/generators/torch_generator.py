@@ -228,7 +228,7 @@ class TorchGenerator:
         if not isinstance(previous, TorchGenerator):
             raise PartError(f"cannot fine-tune a {type(previous).__name__} as {type(self).__name__}")
         before = previous.trained
-        before.summary.check(training)
+        before.summary.check(training, labels=previous.conditional)
         carry = self.optimiser_state == "carry"
         moments = {i: {k: v.clone() for k, v in m.items()} for i, m in before.optimiser.items()} if carry else {}
         return replace(
