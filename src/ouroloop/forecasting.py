@@ -40,7 +40,23 @@ def forecasts_for_rows(resolved: Mapping[str, Any], real: Samples) -> list[Forec
     from ouroloop.theory.forecast import forecasts_for
 
     dim = int(np.prod(real.x.shape[1:], dtype=int)) if real.x.dtype.kind in "fiu" else 0
-    return forecasts_for(resolved, n_real=len(real), dim=dim)
+    return [*forecasts_for(resolved, n_real=len(real), dim=dim), *_curated(resolved, real)]
+
+
+def _curated(resolved: Mapping[str, Any], real: Samples) -> list[Forecast]:
+    """Of a loop whose curation rewards what the metric `reward` measures."""
+    from ouroloop.keys import Key
+    from ouroloop.rewards import Reward
+    from ouroloop.theory.forecast_curated import curated_forecasts
+
+    corrector = resolved["corrector"]
+    if corrector.get("kind") != "curate" or corrector.get("correction_strength", np.inf) != np.inf:
+        return []
+    same = [m for m in resolved["metrics"] if m.get("kind") == "reward" and m.get("reward") == corrector["reward"]]
+    if not same or corrector["reward"]["kind"] != "near":  # other rewards have to be trained first
+        return []
+    judge = Reward(**corrector["reward"]).ready(real, key=Key(0))
+    return curated_forecasts(resolved, judge(real), float(same[0]["liked"]))
 
 
 def forecasts_of(source: str, overrides: Sequence[str] = (), *, cache: Path | None = None) -> dict[str, list[Forecast]]:
