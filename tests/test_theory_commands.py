@@ -97,6 +97,7 @@ def test_estimate_predicts_generations_that_it_was_not_fitted_to(tmp_path):
     assert code == 0, text
     assert "mean_error" in text
     assert "0 to 5" in text
+    assert "sampler distortion" in text
     with pytest.raises(Exception, match="no arm has enough measured generations"):
         RUNNER.invoke(app, ["estimate", str(tmp_path / "out"), "--fit", "12"], catch_exceptions=False)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ouroloop.callbacks import Callback, EarlyStop, LogProgress
     from ouroloop.correction import Correction
     from ouroloop.errors import OuroloopError
+    from ouroloop.forecasting import forecast
     from ouroloop.generators.torch_generator import TorchGenerator
     from ouroloop.keys import Key
     from ouroloop.loop import Loop
@@ -51,6 +52,7 @@ _HOMES = {
     "Study": "study",
     "TorchGenerator": "generators.torch_generator",
     "Verdict": "samples",
+    "forecast": "forecasting",
     "run_study": "study",
 }
 
@@ -79,6 +81,7 @@ __all__ = [
     "Study",
     "TorchGenerator",
     "Verdict",
+    "forecast",
     "regimes",
     "run_study",
 ]

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ouroloop.errors import DataError
-from ouroloop.theory.estimate import Contraction, VerifierRates, contraction, verifier_rates
+from ouroloop.theory.estimate import Contraction, Rate, VerifierRates, contraction, verifier_rates
 
 if TYPE_CHECKING:
     from ouroloop.report.series import Series
 
-__all__ = ["Estimate", "estimate_runs", "rates_of_file"]
+__all__ = ["Estimate", "distortions", "estimate_runs", "rates_of_file"]
 
 _BOOKKEEPING = ("alarm", "synthetic_ratio", "training_rows", "corrected_share", "distance_moved")
 
@@ -100,6 +100,23 @@ def estimate_runs(paths: Sequence[Path], *, fit: int | None = None, metric: str 
     if not found:
         what = f"the metric '{metric}'" if metric else "any metric"
         raise DataError(f"no arm has enough measured generations of {what}: at least 2 beyond those that are fitted")
+
+
+def distortions(paths: Sequence[Path]) -> Iterator[tuple[str, Rate]]:
+    """Arm and s^2 of its generation 0, from the metric `trace_ratio`: variance of what it draws over the real data's.
+
+    The interval is a t-interval over seeds (NaN with one seed). Arms that share generation 0 have the same.
+    """
+    from ouroloop.report.load import load
+    from ouroloop.report.series import series_of
+
+    for arm in load(list(paths)).arms:
+        series = series_of(arm, "trace_ratio")
+        place = None if series is None else series.index(0)
+        if series is not None and place is not None and np.isfinite(series.mean[place]):
+            several = len(series.seeds) > 1
+            low, high = (float(x[place]) if several else math.nan for x in (series.low, series.high))
+            yield arm.label, Rate(float(series.mean[place]), low, high, len(series.seeds))
 
 
 def _complete(series: Series) -> tuple[np.ndarray, np.ndarray]:

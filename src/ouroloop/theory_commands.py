@@ -213,7 +213,7 @@ def estimate(
     """Fit a loop's contraction factor to its first generations and say how well that predicts the others."""
     from rich.markup import escape
 
-    from ouroloop.estimation import estimate_runs
+    from ouroloop.estimation import distortions, estimate_runs
 
     columns = ("arm", "metric", "generations fitted", "q (95 %)", "limit", "predicted at the end", "measured", "error")
     title = "change shrinks by the factor q a generation; tested on the generations after the fit"
@@ -221,6 +221,15 @@ def estimate(
     for row in estimate_runs(runs, fit=fit, metric=metric):
         table.add_row(escape(row.arm), escape(row.metric), *row.cells())
     _print(table)
+    known = list(distortions(runs))
+    if known:
+        table = _table(
+            "sampler distortion of generation 0, for: ouroloop plan --sampler-distortion", "arm", "s²", "95 %"
+        )
+        for arm, rate in known:
+            interval = f"{_number(rate.low)} to {_number(rate.high)}" if rate.low == rate.low else "one seed"
+            table.add_row(escape(arm), _number(rate.value), interval)
+        _print(table)
 
 
 def verify_data(
