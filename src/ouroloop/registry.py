@@ -85,6 +85,8 @@ FAMILIES: dict[str, dict[str, str]] = {
         "sliced_w2": "ouroloop.metrics.sliced_w2:SlicedW2",
     },
     "experiments": {
+        "finite_curation": "ouroloop.experiments.finite_curation:FiniteCuration",
+        "linear_verifier": "ouroloop.experiments.linear_verifier:LinearVerifier",
         "ridge_classifier": "ouroloop.experiments.ridge_classifier:RidgeClassifier",
     },
 }
