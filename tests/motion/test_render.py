@@ -90,7 +90,7 @@ def test_an_mp4_is_written_by_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_missing_ffmpeg_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    with pytest.raises(MissingExtraError, match=r"imageio-ffmpeg.*ouroloop\[motion\]"):
+    with pytest.raises(MissingExtraError, match=r"imageio-ffmpeg.*ouroloop\[video\]"):
         render([moving(2)], tmp_path / "a.mp4")
 
 
