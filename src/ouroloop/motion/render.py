@@ -1,6 +1,6 @@
 """Motions as pictures: strips of poses (PNG), and moving ones (GIF, MP4), one or several side by side.
 
-Drawn with Pillow alone, which takes a millisecond a figure; MP4 needs imageio-ffmpeg as well.
+Drawn with Pillow alone, which takes a millisecond a figure; MP4 needs imageio-ffmpeg (the extra `video`) as well.
 """
 
 from __future__ import annotations
