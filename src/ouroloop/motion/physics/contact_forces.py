@@ -2,10 +2,12 @@ r"""Contact forces that explain a motion: who carries the weight that inverse dy
 
 For every frame, forces $f_i$ at the body's surface points minimise
 $|\sum_i f_i - F|^2 + |\sum_i r_i \times f_i - \tau|^2 / l^2 + \sum_i \rho_i |f_i|^2$
-inside friction cones, where $(F, \tau)$ is the wrench on the root that inverse dynamics asks for, and $\rho_i$ grows
-where point i is high or fast, so is unlikely to touch. Accelerated projected gradient, all frames at once.
+inside friction cones, where $(F, \tau)$ is the wrench that inverse dynamics asks for, and $\rho_i$ grows where point i
+is high or fast, so is unlikely to touch. Alternating directions (ADMM): the least squares part is a system of six
+unknowns a frame whatever the number of points, and the cones are independent of one another; all frames at once.
 
-Source: Nesterov, A method of solving a convex programming problem with convergence rate O(1/k^2) (1983).
+Source: Boyd et al., Distributed optimization and statistical learning via the alternating direction method of
+multipliers (2011), sections 3 and 3.4.3 (over-relaxation).
 """
 
 from __future__ import annotations
@@ -16,10 +18,12 @@ from ouroloop.motion.physics.body import Body
 from ouroloop.motion.physics.filters import blur
 from ouroloop.motion.rotations import cross
 
-__all__ = ["contact_forces", "contact_likelihood"]
+__all__ = ["contact_forces", "contact_likelihood", "distribute"]
 
 _FRICTION = 0.9
-_ARM = 1.5  # m: what a newton metre is weighed against a newton with
+_ARM = 0.5  # m: what a newton metre is weighed against a newton with
+_ITERATIONS = 12
+_STEP, _RELAXATION = 0.3, 1.6
 _TOES = slice(8, 12)  # toes carry nothing: their joint is weak
 
 
@@ -32,9 +36,7 @@ def contact_likelihood(points: np.ndarray, rate: float, smoothing: float = 0.008
     return blur(likely, smoothing * rate) if smoothing * rate > 0.3 else likely
 
 
-def contact_forces(
-    body: Body, points: np.ndarray, root: np.ndarray, wrench: np.ndarray, rate: float, iterations: int = 30
-) -> np.ndarray:
+def contact_forces(body: Body, points: np.ndarray, root: np.ndarray, wrench: np.ndarray, rate: float) -> np.ndarray:
     """Forces (T, n, 3) in N at the surface points.
 
     Args:
@@ -45,32 +47,59 @@ def contact_forces(
     likely = contact_likelihood(points, rate)
     used = np.flatnonzero((likely > 0.05).any(axis=0))
     forces = np.zeros_like(points)
-    if len(used) == 0:
-        return forces
-    likely = likely[:, used]
-    touching = (likely > 0.05)[..., None]
-    arms = (points[:, used] - root[:, None]) / _ARM
-    target = wrench * np.array([1.0, 1.0, 1.0, 1.0 / _ARM, 1.0 / _ARM, 1.0 / _ARM])
-    cost = (0.02 / np.maximum(likely, 0.02))[..., None]
-    count = np.maximum(touching.sum(axis=1), 1)[:, None]
-    step = 1.0 / (count * (1.0 + (arms**2).sum(axis=-1).max(axis=1)[:, None, None]) + 1.0)
-    current = lead = np.zeros_like(arms)
-    momentum = 1.0
-    for _ in range(iterations):
-        error_force = lead.sum(axis=1) - target[:, :3]
-        error_torque = cross(arms, lead).sum(axis=1) - target[:, 3:]
-        gradient = error_force[:, None] + cross(error_torque[:, None], arms) + cost * lead
-        moved = _into_cone((lead - step * gradient) * touching)
-        following = (1.0 + np.sqrt(1.0 + 4.0 * momentum**2)) / 2.0
-        lead = moved + (momentum - 1.0) / following * (moved - current)
-        current, momentum = moved, following
-    forces[:, used] = current
+    if len(used):
+        likely = likely[:, used]
+        weight = np.where(likely > 0.05, 0.02 / np.maximum(likely, 0.02), np.inf)
+        forces[:, used] = distribute(points[:, used] - root[:, None], weight, wrench)
     return forces
 
 
+def distribute(arms: np.ndarray, cost: np.ndarray, wrench: np.ndarray) -> np.ndarray:
+    """Forces (T, n, 3) in friction cones that come nearest a wrench at least cost.
+
+    Args:
+        arms: (T, n, 3) m from where the wrench acts. cost: (T, n), infinite where there is no contact.
+        wrench: (T, 6) N and N m.
+    """
+    arms, wrench = arms / _ARM, wrench / np.array([1.0, 1.0, 1.0, _ARM, _ARM, _ARM])
+    free = (1.0 / (cost + _STEP))[..., None]  # the inverse of the diagonal part; 0 without contact
+    inverse = np.linalg.inv(_six_by_six(arms, free))
+
+    def spread(six: np.ndarray) -> np.ndarray:
+        return six[:, None, :3] + cross(six[:, None, 3:], arms)
+
+    target = spread(wrench)
+    forces = dual = np.zeros_like(arms)
+    for _ in range(_ITERATIONS):
+        pull = free * (target + _STEP * (forces - dual))
+        total = np.concatenate([pull.sum(axis=1), cross(arms, pull).sum(axis=1)], axis=1)
+        best = pull - free * spread(np.einsum("tij,tj->ti", inverse, total))
+        best = _RELAXATION * best + (1.0 - _RELAXATION) * forces
+        forces = _into_cone(best + dual) * (free > 0)
+        dual = dual + best - forces
+    return forces
+
+
+def _six_by_six(arms: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Identity plus the sum over points of G d G', where G takes a force to its wrench, (T, 6, 6)."""
+    total = free.sum(axis=1)[..., 0]
+    moment = (free * arms).sum(axis=1)
+    second = np.einsum("tni,tnj->tij", free * arms, arms)
+    matrix = np.zeros((len(arms), 6, 6))
+    matrix[:, [0, 1, 2], [0, 1, 2]] = total[:, None]
+    skew = np.zeros((len(arms), 3, 3))
+    for a, b, c in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        skew[:, b, a], skew[:, a, b] = moment[:, c], -moment[:, c]
+    matrix[:, 3:, :3], matrix[:, :3, 3:] = skew, np.swapaxes(skew, 1, 2)
+    matrix[:, 3:, 3:] = np.trace(second, axis1=1, axis2=2)[:, None, None] * np.eye(3) - second
+    return matrix + np.eye(6)
+
+
 def _into_cone(forces: np.ndarray) -> np.ndarray:
-    """Forces that push and stay within the friction cone (the horizontal part is shortened)."""
-    up = np.maximum(forces[..., 2], 0.0)
+    """The nearest forces that push and stay within the friction cone."""
+    up = forces[..., 2]
     sideways = np.sqrt(forces[..., 0] ** 2 + forces[..., 1] ** 2)
-    share = np.minimum(1.0, _FRICTION * up / np.maximum(sideways, 1e-9))
-    return np.stack([forces[..., 0] * share, forces[..., 1] * share, up], axis=-1)
+    inside = sideways <= _FRICTION * up
+    edge = np.maximum(up + _FRICTION * sideways, 0.0) / (1.0 + _FRICTION**2)
+    share = np.where(inside, 1.0, _FRICTION * edge / np.maximum(sideways, 1e-9))
+    return np.stack([forces[..., 0] * share, forces[..., 1] * share, np.where(inside, up, edge)], axis=-1)

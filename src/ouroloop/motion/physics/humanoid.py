@@ -29,7 +29,7 @@ _MASS = {
 }  # fmt: skip
 # Servo stiffness (N m / rad), damping (N m s / rad) and torque limit (N m)
 _SERVO = {
-    "hip": (800, 50, 350), "knee": (800, 40, 350), "ankle": (500, 25, 250), "foot": (30, 1.5, 60),
+    "hip": (3200, 140, 350), "knee": (800, 40, 350), "ankle": (250, 15, 250), "foot": (30, 1.5, 60),
     "spine1": (1500, 80, 350), "spine2": (1500, 80, 350), "spine3": (1500, 60, 350), "neck": (150, 8, 60),
     "head": (100, 5, 40), "collar": (500, 25, 200), "shoulder": (400, 18, 150), "elbow": (250, 10, 100),
     "wrist": (60, 2, 30),

@@ -16,7 +16,7 @@ from ouroloop.motion.rotations import conjugate, cross, rotate
 
 __all__ = ["FeedForward", "feed_forward"]
 
-_SMOOTH_ACCELERATION = 0.012  # s
+_SMOOTH_ACCELERATION = 0.03  # s
 _SMOOTH_FORCES = 0.008  # s
 
 
@@ -27,20 +27,24 @@ class FeedForward:
     Args:
         residual: (T, 6) N and N m about the pelvis, world axes: what no contact explains.
         torques: (T, 21, 3) N m in the child joint's frame.
+        carried: (T, 6) N and N m about the pelvis, world axes: what contacts explain.
     """
 
     residual: np.ndarray
     torques: np.ndarray
+    carried: np.ndarray
 
     def at(self, frames: np.ndarray) -> FeedForward:
         """Interpolated at fractional frame numbers (n,)."""
         low = np.minimum(frames.astype(int), len(self.residual) - 1)
         high = np.minimum(low + 1, len(self.residual) - 1)
         share = frames - low
-        return FeedForward(
-            self.residual[low] * (1 - share)[:, None] + self.residual[high] * share[:, None],
-            self.torques[low] * (1 - share)[:, None, None] + self.torques[high] * share[:, None, None],
-        )
+
+        def between(x: np.ndarray) -> np.ndarray:
+            weight = share.reshape(-1, *([1] * (x.ndim - 1)))
+            return x[low] * (1 - weight) + x[high] * weight
+
+        return FeedForward(between(self.residual), between(self.torques), between(self.carried))
 
 
 def feed_forward(humanoid: Humanoid, reference: Reference) -> FeedForward:
@@ -56,8 +60,8 @@ def feed_forward(humanoid: Humanoid, reference: Reference) -> FeedForward:
     carried_force, carried_torque = _carried(body.surface.joint, points, positions, forces)
     torques = generalised[:, humanoid.joint_velocities].reshape(len(wrench), JOINTS - 1, 3)
     torques = torques - rotate(conjugate(orientations[:, 1:]), carried_torque[:, 1:])
-    residual = wrench - np.concatenate([carried_force[:, 0], carried_torque[:, 0]], axis=1)
-    return FeedForward(residual, torques)
+    carried = np.concatenate([carried_force[:, 0], carried_torque[:, 0]], axis=1)
+    return FeedForward(wrench - carried, torques, carried)
 
 
 def _carried(

@@ -17,7 +17,7 @@ from ouroloop.motion.physics.inverse_dynamics import FeedForward
 from ouroloop.motion.physics.resampling import Reference
 from ouroloop.motion.rotations import conjugate, from_rotation_vector, multiply, rotate
 
-__all__ = ["Tracked", "set_points", "track"]
+__all__ = ["Tracked", "bounded", "set_points", "track", "tracked"]
 
 _LARGEST_OFFSET = 2.0  # rad: how far a set point may lie ahead of the reference
 _CHUNK = 960  # steps a call: bounds the memory, whatever the clips' lengths
@@ -51,16 +51,17 @@ def set_points(humanoid: Humanoid, reference: Reference, feed: FeedForward) -> n
     frames = len(reference)
     stiffness, damping, _ = humanoid.servo_gains
     ahead = (damping[:, None] * reference.angular[:, 1:] + feed.torques) / stiffness[:, None]
-    joints = multiply(reference.rotations[:, 1:], from_rotation_vector(_bounded(ahead)))
+    joints = multiply(reference.rotations[:, 1:], from_rotation_vector(bounded(ahead)))
     linear, linear_damping, turning, turning_damping = humanoid.residual_gains
     place = reference.root + (linear_damping * reference.velocity + feed.residual[:, :3]) / linear
     own = rotate(conjugate(reference.rotations[:, 0]), feed.residual[:, 3:])
     turn = (turning_damping * reference.angular[:, 0] + own) / turning
-    facing = multiply(reference.rotations[:, 0], from_rotation_vector(_bounded(turn)))
+    facing = multiply(reference.rotations[:, 0], from_rotation_vector(bounded(turn)))
     return np.concatenate([joints.reshape(frames, -1), place, facing], axis=1)
 
 
-def _bounded(vectors: np.ndarray) -> np.ndarray:
+def bounded(vectors: np.ndarray) -> np.ndarray:
+    """Rotation vectors (..., 3) no longer than a set point may lie ahead."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return vectors * np.minimum(1.0, _LARGEST_OFFSET / np.maximum(length, 1e-9))
 
@@ -105,11 +106,12 @@ def track(
         done += steps
     diverged = batch.warning[..., 1].sum(axis=1) > 0
     return [
-        _tracked(humanoid, state, force, bool(gone))
+        tracked(humanoid, state, force, bool(gone))
         for humanoid, state, force, gone in zip(humanoids, states, forces, diverged, strict=True)
     ]
 
 
-def _tracked(humanoid: Humanoid, state: np.ndarray, force: np.ndarray, diverged: bool) -> Tracked:
+def tracked(humanoid: Humanoid, state: np.ndarray, force: np.ndarray, diverged: bool) -> Tracked:
+    """The outcome as numbers of joints: qpos (T, 91) and actuator forces (T, 69) taken apart."""
     root, rotations = humanoid.pose(state)
     return Tracked(root, rotations, force[:, -_RESIDUAL:], force[:, :-_RESIDUAL].reshape(len(state), 21, 3), diverged)
