@@ -23,6 +23,7 @@ FAMILIES: dict[str, dict[str, str]] = {
         "mixture": "ouroloop.datasets.mixture:MixtureTarget",
         "mnist": "ouroloop.datasets.mnist:Mnist",
         "motions": "ouroloop.datasets.motions:Motions",
+        "text": "ouroloop.datasets.text:Text",
     },
     "generators": {
         "command": "ouroloop.generators.command:Command",
@@ -33,6 +34,7 @@ FAMILIES: dict[str, dict[str, str]] = {
         "flow": "ouroloop.generators.flow:Flow",
         "kde": "ouroloop.generators.kde:Kde",
         "motion_diffusion": "ouroloop.generators.motion_diffusion:MotionDiffusion",
+        "ngram": "ouroloop.generators.ngram:Ngram",
         "vae": "ouroloop.generators.vae:Vae",
     },
     "regimes": {
@@ -69,6 +71,7 @@ FAMILIES: dict[str, dict[str, str]] = {
     },
     "metrics": {
         "classes": "ouroloop.metrics.classes:Classes",
+        "cross_entropy": "ouroloop.metrics.cross_entropy:CrossEntropy",
         "diversity": "ouroloop.metrics.diversity:Diversity",
         "energy": "ouroloop.metrics.energy:Energy",
         "fid": "ouroloop.metrics.fid:Fid",
@@ -79,14 +82,19 @@ FAMILIES: dict[str, dict[str, str]] = {
         "moments": "ouroloop.metrics.moments:Moments",
         "multimodality": "ouroloop.metrics.multimodality:Multimodality",
         "nearest_real": "ouroloop.metrics.nearest_real:NearestReal",
+        "nll": "ouroloop.metrics.nll:Nll",
         "physics_errors": "ouroloop.metrics.physics_errors:PhysicsErrors",
         "prdc": "ouroloop.metrics.prdc:Prdc",
         "reward": "ouroloop.metrics.reward:Reward",
         "sliced_w2": "ouroloop.metrics.sliced_w2:SlicedW2",
+        "token_variety": "ouroloop.metrics.token_variety:TokenVariety",
     },
     "experiments": {
+        "discrete_loop": "ouroloop.experiments.closed_loops:DiscreteLoop",
         "finite_curation": "ouroloop.experiments.finite_curation:FiniteCuration",
+        "gaussian_loop": "ouroloop.experiments.closed_loops:GaussianLoop",
         "linear_verifier": "ouroloop.experiments.linear_verifier:LinearVerifier",
+        "regression_loop": "ouroloop.experiments.closed_loops:RegressionLoop",
         "ridge_classifier": "ouroloop.experiments.ridge_classifier:RidgeClassifier",
     },
 }
