@@ -15,6 +15,7 @@ import yaml
 from ouroloop.backends.local import Cell, run_cells
 from ouroloop.errors import PartError, SpecError
 from ouroloop.spec import starting_point
+from ouroloop.store import RunStore
 from ouroloop.study import Study, run_study, study_names
 
 TOY = {
@@ -129,23 +130,43 @@ def test_one_failing_cell_leaves_the_others_complete(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_worker_is_named_and_resumed(tmp_path):
+def cells_of(tmp_path, generations):
     study = Study.read(write(tmp_path))
-    slow = {**study.spec(study.arms[0], 0).resolved(), "generations": 3000}
-    cells = [Cell(f"cell {i}", {**slow, "seed": i}, tmp_path / str(i)) for i in range(2)]
+    slow = {**study.spec(study.arms[0], 0).resolved(), "generations": generations}
+    return [Cell(f"cell {i}", {**slow, "seed": i}, tmp_path / str(i)) for i in range(2)]
+
+
+def worker_processes():
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return {int(c) for c in children if "spawn_main" in Path(f"/proc/{c}/cmdline").read_text()}
+
+
+def test_after_a_killed_worker_every_run_is_finished_all_the_same(tmp_path):
     killed = []
 
     def kill_once(event):
         if not killed and event.generation >= 2:
-            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-            workers = [int(c) for c in children if "spawn_main" in Path(f"/proc/{c}/cmdline").read_text()]
-            os.kill(workers[0], signal.SIGKILL)
-            killed.append(workers[0])
+            killed.append(event.cell)
+            os.kill(min(worker_processes()), signal.SIGKILL)
 
-    with pytest.raises(PartError, match="a worker process died"):
-        run_cells(cells, workers=2, listener=kill_once)
-    done = [len(list((tmp_path / str(i) / "generations").glob("0*"))) for i in range(2)]
-    assert max(done) >= 2
+    run_cells(cells_of(tmp_path, 60), workers=2, listener=kill_once)
+    assert killed
+    for i in range(2):
+        assert RunStore.open(tmp_path / str(i)).generations()[-1] == 60
+        assert not RunStore.open(tmp_path / str(i)).verify()
+
+
+def test_a_worker_that_dies_every_time_is_named(tmp_path):
+    known = set()
+
+    def kill_always(event):  # at the first sign of life of every new pool
+        workers = worker_processes()
+        if workers and not workers & known:
+            known.update(workers)
+            os.kill(min(workers), signal.SIGKILL)
+
+    with pytest.raises(PartError, match="died again and again"):
+        run_cells(cells_of(tmp_path, 3000), workers=2, listener=kill_always)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Many runs on one machine: a pool of processes, each with its share of the threads.
 
 A cell is one run: a specification and a directory. Cells are independent; one that fails leaves the others
-running; where a process is killed the pool ends, and running again resumes what was not finished. A cell may start
-from another run's generation 0, so that arms which differ only afterwards share it.
+running; where a process is killed, what it and its neighbours had not finished is resumed by fresh processes, one
+fewer of them. A cell may start from another run's generation 0, so that arms which differ only afterwards share it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from typing import Any
 from ouroloop.errors import OuroloopError, PartError
 
 __all__ = ["Cell", "CellEvent", "run_cells"]
+
+_RETRIES = 2
 
 
 @dataclass(frozen=True)
@@ -78,20 +80,38 @@ def run_cells(
         for cell in cells:
             _note(failures, cell, _attempt(cell, cache, listener))
     else:
-        with _pool(workers) as (pool, events):
-            pending = {pool.submit(_run_in_worker, cell, cache): cell for cell in cells}
-            while pending:
-                _drain(events, listener)
-                for future in [f for f in pending if f.done()]:
-                    cell = pending.pop(future)
-                    try:
-                        _note(failures, cell, future.result())
-                    except BrokenProcessPool:
-                        failures[cell.name] = "not finished: a worker process died (killed, no memory?); run again"
-            _drain(events, listener)
+        left = list(cells)
+        for _ in range(1 + _RETRIES):
+            left = _run_in_pool(left, min(workers, len(left)), listener, cache, failures)
+            if not left:
+                break
+            workers = max(1, workers - 1)  # memory may have been what was missing
+        died = (
+            "not finished: its worker process died again and again (killed, no memory?); run again with fewer workers"
+        )
+        failures |= {cell.name: died for cell in left}
     if failures:
         details = "\n".join(f"  {name}: {text}" for name, text in failures.items())
         raise PartError(f"{len(failures)} of {len(cells)} runs did not finish; the others are complete:\n{details}")
+
+
+def _run_in_pool(
+    cells: Sequence[Cell], workers: int, listener: Listener, cache: Path | None, failures: dict[str, str]
+) -> list[Cell]:
+    """Run cells in processes; those that a dying process left unfinished are returned, errors are noted."""
+    unfinished: list[Cell] = []
+    with _pool(workers) as (pool, events):
+        pending = {pool.submit(_run_in_worker, cell, cache): cell for cell in cells}
+        while pending:
+            _drain(events, listener)
+            for future in [f for f in pending if f.done()]:
+                cell = pending.pop(future)
+                try:
+                    _note(failures, cell, future.result())
+                except BrokenProcessPool:
+                    unfinished.append(cell)
+        _drain(events, listener)
+    return [cell for cell in cells if cell in unfinished]
 
 
 def _note(failures: dict[str, str], cell: Cell, error: str | None) -> None:
