@@ -12,7 +12,7 @@ from ouroloop.keys import Key
 from ouroloop.pool import Pool
 from ouroloop.protocols import Measurement, Reference
 from ouroloop.samples import Samples, Verdict
-from ouroloop.step import Step
+from ouroloop.step import Step, preview_of
 
 
 @dataclass(frozen=True)
@@ -243,3 +243,10 @@ def test_fresh_rows_differ_between_generations_and_repeat_between_runs():
     assert not np.array_equal(real[1], real[2])
     assert np.array_equal(real[2], again[2].training.take(np.arange(10)).x)
     assert Pool.of(first[1].training).n_real == 10
+
+
+def test_previews_hold_fewer_of_large_rows():
+    small, large = (Samples.of(np.zeros((120, *shape), np.float32)) for shape in ((2,), (196, 263)))
+    assert len(preview_of(small)["x"]) == 100
+    assert len(preview_of(large)["x"]) == (4 << 20) // (196 * 263 * 4)
+    assert len(preview_of(Samples.of(np.zeros((9, 1 << 20))))["x"]) == 8

@@ -49,7 +49,8 @@ def assemble(spec: Mapping[str, Any], objects: Mapping[str, Any], *, cache: Path
     data = _data(spec, objects, key, cache)
     data.real.check_finite(f"real data '{data.name}'")
     fresh = data.fresh if getattr(data, "fresh_fn", True) is not None else None
-    reference = Reference(data.real, data.held_out, fresh, cache, data.name)
+    background = getattr(data, "background_fn", None)
+    reference = Reference(data.real, data.held_out, fresh, cache, data.name, background)
     without_test = Reference(data.real, None, fresh, cache, data.name)
     metrics = objects.get("metrics") or [_built("metrics", "metrics", m) for m in spec["metrics"]]
     evaluation, guards = spec["evaluation"], spec["guards"]

@@ -314,8 +314,8 @@ class Loop:
                 state, info = self.step(state, self.key, _StoreSink(writer))
             if isinstance(info.model, Saveable) and writer.model_dir is not None:
                 info.model.save(writer.model_dir)
-            for name, columns in (("preview", info.preview), ("corrections_preview", info.corrections_preview)):
-                if columns:
+            for name in ("preview", "corrections_preview", "reference_preview"):
+                if columns := getattr(info, name):
                     writer.preview(name, columns)
             writer.commit(state=_summary(info), metrics=self._rows(info))
         except BaseException:

@@ -46,6 +46,8 @@ class Reference:
         fresh: draws n fresh real rows (an exact sampler, or a reserve of real data), or None.
         cache: folder for things worth keeping between runs (feature extractors), or None.
         name: the data set's name, for messages.
+        background: gives further real rows (`real` among them, none of `held_out`) for feature extractors to learn
+            from, or None. The loop trains on none of them.
     """
 
     real: Samples
@@ -53,6 +55,7 @@ class Reference:
     fresh: Callable[..., Samples] | None = None  # fresh(n, *, key: Key) -> Samples
     cache: Path | None = None
     name: str = "data"
+    background: Callable[[], Samples] | None = None
 
 
 @runtime_checkable

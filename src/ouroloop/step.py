@@ -25,6 +25,7 @@ __all__ = ["Info", "MemorySink", "Sink", "State", "Step", "preview_of", "preview
 
 PREVIEW_ROWS = 100
 CORRECTION_PREVIEW_ROWS = 64
+PREVIEW_BYTES = 4 << 20  # of a preview's main column; long motions are fewer than a hundred
 
 
 class State(NamedTuple):
@@ -55,6 +56,7 @@ class Info:
         metrics: name -> Measurement; only the counts of rows in generations that are not measured.
         verdicts: number of raw rows by verdict.
         preview: up to 100 rows of the evaluated model's samples.
+        reference_preview: in generation 0, as many held-out real rows, where the generator is conditioned on columns.
         corrections_preview: before, x (= after), verdict, distance of up to 64 raw rows.
         timings: seconds of wall time by stage.
     """
@@ -67,6 +69,7 @@ class Info:
     verdicts: Mapping[str, int] = field(default_factory=dict)
     preview: Mapping[str, np.ndarray] = field(default_factory=dict)
     corrections_preview: Mapping[str, np.ndarray] = field(default_factory=dict)
+    reference_preview: Mapping[str, np.ndarray] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -159,7 +162,10 @@ class Step:
         metrics, preview = self._measure(0, model, training, {}, (), key.child("evaluate"))
         clock.mark("measure")
         state = State(0, model, (), (metrics,) if metrics else ())
-        return state, Info(0, model, training, metrics=metrics, preview=preview, timings=clock.timings)
+        told = hasattr(self.generator, "condition_columns") and self.reference.held_out is not None
+        real = preview_of(self.reference.held_out) if told and self.reference.held_out is not None else {}
+        info = Info(0, model, training, metrics=metrics, preview=preview, reference_preview=real, timings=clock.timings)
+        return state, info
 
     def __call__(self, state: State, key: Key, sink: Sink | None = None) -> tuple[State, Info]:
         """Generation t = state.generation + 1.
@@ -189,7 +195,15 @@ class Step:
         clock.mark("measure")
         measurements = (*state.measurements, metrics) if metrics else state.measurements
         info = Info(
-            generation, model, training, synthetic, metrics, tally.verdicts, preview, tally.preview, clock.timings
+            generation,
+            model,
+            training,
+            synthetic,
+            metrics,
+            tally.verdicts,
+            preview,
+            tally.preview,
+            timings=clock.timings,
         )
         return State(generation, model, history, measurements), info
 
@@ -325,7 +339,12 @@ class Step:
         n = self.evaluation_rows
         own = getattr(self.generator, "condition_columns", None)
         asked = self.reference.held_out if own else None  # captions that the model was not trained on
-        conditions = self._conditions(n, self.reference.real if asked is None else asked, key.child("condition"))
+        rows = self.reference.real if asked is None else asked
+        if own and self.condition == "balanced" and set(own) <= set(rows.data_columns):
+            # in order: every generation and arm is asked for the same, and its first rows can be compared by eye
+            conditions = {name: rows[name][np.arange(n) % len(rows)] for name in own}
+        else:
+            conditions = self._conditions(n, rows, key.child("condition"))
         shards: list[Samples] = []
         for start in range(0, n, self.shard_rows):
             count = min(self.shard_rows, n - start)
@@ -338,14 +357,19 @@ def _part(conditions: Condition | None, start: int, count: int) -> Condition | N
     return None if conditions is None else {name: c[start : start + count] for name, c in conditions.items()}
 
 
+def _shown(rows: Samples, most: int) -> slice:
+    return slice(0, max(min(most, PREVIEW_BYTES // max(rows.x[:1].nbytes, 1)), 8))
+
+
 def preview_of(rows: Samples) -> dict[str, np.ndarray]:
-    """The columns of the first 100 rows."""
-    return {name: rows[name][:PREVIEW_ROWS] for name in rows.data_columns}
+    """The columns of the first 100 rows, or of fewer where rows are large."""
+    shown = _shown(rows, PREVIEW_ROWS)
+    return {name: rows[name][shown] for name in rows.data_columns}
 
 
 def preview_of_correction(correction: Correction) -> dict[str, np.ndarray]:
-    """before, x (= after), further columns, verdict and distance of the first 64 rows."""
-    raw, rows = correction.raw, slice(0, CORRECTION_PREVIEW_ROWS)
+    """before, x (= after), further columns, verdict and distance of the first 64 rows, or fewer large ones."""
+    raw, rows = correction.raw, _shown(correction.raw, CORRECTION_PREVIEW_ROWS)
     preview = {"before": raw.x[rows], "x": correction.proposed.x[rows]}
     preview |= {name: raw[name][rows] for name in raw.data_columns if name != "x"}
     return preview | {"verdict": correction.verdict[rows], "distance": correction.distance[rows]}

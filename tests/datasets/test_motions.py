@@ -119,6 +119,15 @@ def test_a_reserve_may_be_used_again(archive: Path) -> None:
         data.fresh(7, key=Key(1))
 
 
+def test_features_may_be_learnt_from_the_whole_training_split(archive: Path) -> None:
+    data = load(archive, subset=2)
+    assert data.background_fn is not None
+    background = data.background_fn()
+    assert background["caption"].tolist()[:2] == data.real["caption"].tolist()
+    assert sorted(background["caption"]) == sorted(load(archive).real["caption"])
+    assert load(archive).background_fn is None
+
+
 def test_without_a_reserve_there_are_no_fresh_rows(archive: Path) -> None:
     assert not load(archive).has_fresh
 

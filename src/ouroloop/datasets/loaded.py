@@ -24,6 +24,8 @@ class LoadedDataset:
         real: the rows to train on, checked to be finite and not empty.
         held_out: rows that only metrics see, or None.
         fresh_fn: draws further real rows, or None where the data set is a fixed table.
+        background_fn: gives real rows for feature extractors to learn from, `real` among them and none of `held_out`;
+            None: there are no others than `real`.
 
     Raises:
         DataError: no real rows, or NaN or infinity among the real or held-out rows.
@@ -33,6 +35,7 @@ class LoadedDataset:
     real: Samples
     held_out: Samples | None = None
     fresh_fn: FreshRows | None = field(default=None, repr=False)
+    background_fn: Callable[[], Samples] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if len(self.real) == 0:

@@ -55,7 +55,8 @@ class Motions:
 
     Training rows are `subset` clips of the training split; held-out rows are the validation split. Which clips those
     are depends on their names alone, so that all seeds and arms see the same, and a smaller subset is part of a larger
-    one. The training clips outside the subset, and their mirrored copies, are the reserve that `fresh` hands out.
+    one. The training clips outside the subset, and their mirrored copies, are the reserve that `fresh` hands out; the
+    features that metrics measure in are learnt from the whole training split.
     """
 
     path: Annotated[
@@ -109,6 +110,7 @@ class Motions:
             real=self._table(real, np.arange(len(real))),
             held_out=self._table(held_out, len(real) + np.arange(len(held_out))) if held_out else None,
             fresh_fn=self._reserve(others, len(real) + len(held_out)) if others else None,
+            background_fn=functools.partial(self._table, training, np.arange(len(training))) if others else None,
         )
 
     def _folder(self) -> Path:

@@ -110,6 +110,8 @@ class Space:
 def space(features: str | Mapping[str, Any] | FeatureExtractor, reference: Reference) -> Space:
     """The space of these features fitted to the real training rows, shared by all metrics on the same rows.
 
+    Where the data set has more real rows than the loop trains on, it is fitted to all of them.
+
     Raises:
         DataError: the extractor cannot be fitted, for example a classifier without labels.
         SpecError: no such extractor or option.
@@ -121,7 +123,8 @@ def space(features: str | Mapping[str, Any] | FeatureExtractor, reference: Refer
 
     def fit() -> Space:
         built = build(cast(Any, chosen))
-        fitted = built.fit(reference.real, key=key, cache=reference.cache)
+        rows = reference.real if reference.background is None else reference.background()
+        fitted = built.fit(rows, key=key, cache=reference.cache)
         return Space(fitted, fitted.name)
 
     return shared(reference.real, name, fit)
