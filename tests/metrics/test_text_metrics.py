@@ -118,6 +118,13 @@ def test_variety_of_known_rows() -> None:
     assert found["distinct_2"].floor == found["distinct_2"].value, "all real rows against themselves"
 
 
+def test_runs_too_many_to_number_are_counted_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = text(20, "runs").x
+    expected = [distinct_share(x, run) for run in range(1, 7)]
+    monkeypatch.setattr("ouroloop.metrics.token_variety._NUMBERS", 50)
+    assert [distinct_share(x, run) for run in range(1, 7)] == expected
+
+
 @given(st.integers(1, 5), st.integers(1, 8), st.integers(1, 3), st.integers(0, 10**9))
 def test_distinct_runs_are_those_that_sets_count(n: int, length: int, size: int, seed: int) -> None:
     x = np.random.default_rng(seed).integers(0, size, (n, length)) * 10**12  # ids may be large

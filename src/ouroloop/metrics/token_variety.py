@@ -21,9 +21,13 @@ from ouroloop.samples import Samples
 __all__ = ["TokenVariety", "distinct_share", "token_entropy"]
 
 
+_NUMBERS = 1 << 62
+
+
 class _Known(NamedTuple):
     real: np.ndarray
     key: Key
+    floors: dict[int, dict[str, float]]  # by the number of rows, computed when it is first asked for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +52,7 @@ class TokenVariety:
         if self.runs and not 1 <= min(self.runs) <= max(self.runs) <= rows.shape[1]:
             raise DataError(f"token_variety.runs: {self.runs} for rows of {rows.shape[1]} tokens; runs fit into a row")
         fitted = replace(self)
-        object.__setattr__(fitted, "_known", _Known(rows, key.child("floor")))
+        object.__setattr__(fitted, "_known", _Known(rows, key.child("floor"), {}))
         return fitted
 
     def measure(self, generated: Samples, *, generator: Generator, key: Key) -> Sequence[Measurement]:
@@ -59,18 +63,22 @@ class TokenVariety:
         """
         if self._known is None:
             raise PartError("metric 'token_variety': call fit before measure")
-        real, stream = self._known
+        real = self._known.real
         rows = _ids(generated, "generated rows")
         if rows.shape[1] != real.shape[1]:
             raise DataError(f"token_variety: real rows have {real.shape[1]} tokens, generated ones {rows.shape[1]}")
-        n = min(len(rows), len(real))
-        draws = [self._values(real[choose_rows(len(real), n, stream.child(n, i).rng())]) for i in range(self._draws(n))]
-        floors = {name: float(np.mean([values[name] for values in draws])) for name in draws[0]}
+        floors = self._floors(self._known, min(len(rows), len(real)))
         return [Measurement(name, v, floor=floors[name], n=len(rows)) for name, v in self._values(rows).items()]
 
-    def _draws(self, n: int) -> int:
-        assert self._known is not None
-        return self.floor_repeats if n < len(self._known.real) else 1
+    def _floors(self, known: _Known, n: int) -> dict[str, float]:
+        """The same numbers of n real rows."""
+        if n not in known.floors:
+            total, stream = len(known.real), known.key.child(n)
+            repeats = self.floor_repeats if n < total else 1
+            chosen = [choose_rows(total, n, stream.child(i).rng()) for i in range(repeats)]
+            values = [self._values(known.real[rows]) for rows in chosen]
+            known.floors[n] = {name: float(np.mean([v[name] for v in values])) for name in values[0]}
+        return known.floors[n]
 
     def _values(self, rows: np.ndarray) -> dict[str, float]:
         found = {"vocabulary_used": float(len(np.unique(rows))), "token_entropy": token_entropy(rows)}
@@ -97,10 +105,14 @@ def distinct_share(rows: np.ndarray, run: int) -> float:
     _, tokens = np.unique(rows, return_inverse=True)
     tokens = tokens.reshape(rows.shape)
     base, code = int(tokens.max()) + 1, np.zeros((len(rows), rows.shape[1] + 1), np.int64)
-    for k in range(run):  # renumbered in every step, so that no number of tokens or length of run overflows
-        _, code = np.unique(code[:, :-1] * base + tokens[:, k:], return_inverse=True)
-        code = code.reshape(len(rows), rows.shape[1] - k)
-    return (int(code.max()) + 1) / code.size
+    numbers = 1
+    for k in range(run):
+        if numbers >= _NUMBERS // base:  # renumber, so that no number of tokens or length of run overflows
+            _, flat = np.unique(code, return_inverse=True)
+            code, numbers = flat.reshape(code.shape), int(flat.max()) + 1
+        code = code[:, :-1] * base + tokens[:, k:]
+        numbers *= base
+    return len(np.unique(code)) / code.size
 
 
 def _ids(table: Samples, what: str) -> np.ndarray:
