@@ -91,6 +91,7 @@ FAMILIES: dict[str, dict[str, str]] = {
     },
     "experiments": {
         "discrete_loop": "ouroloop.experiments.closed_loops:DiscreteLoop",
+        "distorted_loop": "ouroloop.experiments.distorted_loop:DistortedLoop",
         "finite_curation": "ouroloop.experiments.finite_curation:FiniteCuration",
         "gaussian_loop": "ouroloop.experiments.closed_loops:GaussianLoop",
         "linear_verifier": "ouroloop.experiments.linear_verifier:LinearVerifier",

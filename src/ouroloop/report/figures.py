@@ -14,6 +14,7 @@ from ouroloop.errors import DataError, StoreError
 from ouroloop.report.curves import Chart, Guess, charts_of, is_log
 from ouroloop.report.draw import domain
 from ouroloop.report.grids import first_previews, images_by_shape
+from ouroloop.report.heatmap import draw_heatmap, heatmap_of
 from ouroloop.report.images import Tone, as_images, sprite, tone_of
 from ouroloop.report.load import Results, load
 from ouroloop.report.palette import LIGHT, looks
@@ -57,7 +58,7 @@ _STYLE: dict[Any, Any] = {
 
 
 def write_figures(paths: Sequence[Path], out_dir: Path, *, formats: Sequence[str] = ("png", "pdf")) -> list[Path]:
-    """Write one figure a metric, and one with the last samples of each arm.
+    """Write one figure a metric, its picture over axis and option, and one with the last samples of each arm.
 
     Args:
         paths: run directories, study directories or folders of runs.
@@ -81,6 +82,11 @@ def write_figures(paths: Sequence[Path], out_dir: Path, *, formats: Sequence[str
         for chart in charts_of(results, headline_of(results)):
             name = _file_name(chart.name.name, names)
             files += _save(_chart_figure(chart), Path(out_dir), name, formats)
+            picture = heatmap_of(results, chart.name.name)
+            if picture is not None:
+                figure = _new_figure(_COLUMN, 3.1)
+                draw_heatmap(picture, figure)
+                files += _save(figure, Path(out_dir), _file_name(f"{name}-grid", names), formats)
         samples = _samples_figure(results)
         if samples is not None:
             files += _save(samples, Path(out_dir), "samples", formats)
