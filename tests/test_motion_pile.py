@@ -99,3 +99,14 @@ def test_a_folder_in_use_is_left_alone(folder):
     code, _, error = call(folder / "in", "--corrector", "refloor", "-o", folder / "out")
     assert (code, "is not empty" in str(error)) == (1, True)
     assert [p.name for p in (folder / "out").iterdir()] == ["mine.txt"]
+
+
+def test_motions_are_drawn_side_by_side(folder):
+    files = [str(folder / "in" / name) for name in ("walk.npz", "sunk.bvh")]
+    for ending, magic in ((".png", b"\x89PNG"), (".gif", b"GIF8")):
+        picture = folder / f"pair{ending}"
+        result = RUNNER.invoke(app, ["render", *files, "-o", str(picture), "--size", "64", "--units", "cm"])
+        assert result.exit_code == 0, (result.output, result.exception)
+        assert picture.read_bytes().startswith(magic)
+    result = RUNNER.invoke(app, ["render", files[0], "-o", str(folder / "pair.fbx")])
+    assert "cannot write" in str(result.exception)
