@@ -59,6 +59,24 @@ def test_the_breaking_generation(regime, budget, ratio):
         assert found is None or found > 60
 
 
+def worst(generations, ratio, strength):
+    return max(risk_of_a_mean("fixed_real", t, ratio, strength) for t in range(1, generations + 1))
+
+
+@pytest.mark.parametrize(
+    ("budget", "ratio", "strength"), [(1.13, 20.0, 0.01), (1.17, 1.0, 0.1), (1.19, 5.0, 0.03), (1.28, 2.0, 0.03)]
+)
+def test_a_risk_that_rises_and_falls_again_breaks_on_its_way(budget, ratio, strength):
+    """With correction the risk has a hump: at the limit it is within these budgets, before that it is not."""
+    path = [risk_of_a_mean("fixed_real", t, ratio, strength) for t in range(1, 121)]
+    over = [t for t, risk in enumerate(path, 1) if risk > budget]
+    assert over
+    assert path[-1] < budget
+    assert planner.breaks_at("fixed_real", budget, ratio, strength) == over[0]
+    assert planner.needed_strength(budget, 120, ratio) > strength
+    assert not any(low <= ratio <= high for low, high in planner.allowed_ratios("fixed_real", budget, 120, strength))
+
+
 @given(budget=st.floats(1.01, 3.0), ratio=st.floats(0.05, 20.0), generations=st.integers(1, 25), s2=st.floats(0.5, 3.0))
 @settings(max_examples=60, deadline=None)
 def test_needed_strength_is_the_least_that_does(budget, ratio, generations, s2):
@@ -66,11 +84,11 @@ def test_needed_strength_is_the_least_that_does(budget, ratio, generations, s2):
     assert strength >= 0.0
     if math.isinf(strength):
         return
-    assert risk_of_a_mean("fixed_real", generations, ratio, strength) <= budget + 1e-9
+    assert worst(generations, ratio, strength) <= budget + 1e-9
     assert stability.distortion_is_stable(s2, ratio, strength)
     less = 0.98 * strength - 1e-6
     if less > 0.0:
-        enough = risk_of_a_mean("fixed_real", generations, ratio, less) <= budget - 1e-12
+        enough = worst(generations, ratio, less) <= budget - 1e-12
         assert not (enough and stability.distortion_is_stable(s2, ratio, less))
 
 
@@ -82,6 +100,23 @@ def test_a_plan_is_sorted_and_names_what_is_unstable():
     assert "unstable" in fixed.note
     assert fixed.strength > 0.0
     assert math.isnan(next(a for a in answers if a.regime == "accumulate_subsample").risk)
+
+
+@pytest.mark.parametrize(("s2", "strength"), [(1.5, 0.0), (2.5, 0.0), (2.5, 0.7)])
+def test_nothing_is_promised_of_an_unstable_loop(s2, strength):
+    for ratio in (0.3, 1.0, 3.0):
+        answers = {
+            a.regime: a for a in planner.plan(1.9, 5, ratio, correction_strength=strength, sampler_distortion=s2)
+        }
+        for regime, gamma in (("fixed_real", strength), ("fresh_real", 0.0)):
+            stable = stability.distortion_is_stable(s2, ratio, gamma)
+            assert math.isnan(answers[regime].risk) != stable
+            assert ("unstable" in answers[regime].note) != stable
+            for low, high in answers[regime].ratios:
+                assert stability.distortion_is_stable(s2, (low + high) / 2, gamma)
+        assert math.isnan(answers["replace"].risk)
+        assert answers["replace"].ratios == ()
+        assert "grows as t^" in answers["accumulate"].note
 
 
 @given(

@@ -3,8 +3,8 @@ r"""How much synthetic data, under which regime, how strongly corrected, and unt
 The loss is counted in units of the risk of training once on the n real rows (`theory.risk`): a *budget* of 1.5 allows
 half as much risk again. With $n$ real rows, a model of $p$ parameters and noise variance $\sigma^2$ that risk is about
 $\sigma^2 p/n$; a budget can be given in these absolute terms too. What is said holds for models whose error is the
-average of their rows' errors, for many rows; an imperfect sampler (`sampler_distortion`) is judged by
-`theory.stability`.
+average of their rows' errors, for many rows. The risks are those of a faithful sampler; of an imperfect one
+(`sampler_distortion`) only the stability is known, and where a loop is unstable no risk is claimed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ouroloop.errors import SpecError
-from ouroloop.theory import risk, stability
+from ouroloop.theory import risk
 from ouroloop.theory.arguments import number, whole
 
 __all__ = ["Answer", "Interval", "allowed_ratios", "breaks_at", "needed_strength", "plan"]
@@ -32,9 +32,9 @@ class Answer:
 
     Attributes:
         regime: its name.
-        ratios: intervals of `synthetic_ratio` that stay within the budget at the last generation.
+        ratios: intervals of `synthetic_ratio` that stay within the budget up to the last generation, and stable.
         risk: the multiplier at the given ratio and last generation; NaN where no closed form is known.
-        breaks_at: first generation that exceeds the budget at the given ratio; None: never.
+        breaks_at: first generation that exceeds the budget at the given ratio; None: never, or unknown with the risk.
         strength: least `correction_strength` that keeps the given ratio within the budget and the loop stable;
             infinity where no finite one does, None where no closed form is known.
         note: what limits the answer.
@@ -71,36 +71,54 @@ def plan(
     budget = number("budget", budget, 1.0, above=True)
     generations = whole("generations", generations, 1)
     ratio = number("synthetic_ratio", synthetic_ratio)
-    stable = bool(stability.distortion_is_stable(sampler_distortion, ratio, correction_strength))
     answers = []
     for regime in _WITH_RATIO:
         strength = correction_strength if regime == "fixed_real" else 0.0
-        value = _risk(regime, generations, ratio, strength)
-        unstable = regime == "fixed_real" and not stable
+        limit = _stable_ratio(regime, sampler_distortion, strength)
+        stable = ratio == 0.0 or ratio < limit
+        value = _risk(regime, generations, ratio, strength) if stable else math.nan
+        allowed = allowed_ratios(regime, budget, generations, strength)
         answers.append(
             Answer(
                 regime=regime,
-                ratios=allowed_ratios(regime, budget, generations, strength),
+                ratios=tuple((low, min(high, limit)) for low, high in allowed if low < limit or low == 0.0),
                 risk=value,
-                breaks_at=breaks_at(regime, budget, ratio, strength),
+                breaks_at=breaks_at(regime, budget, ratio, strength) if stable else None,
                 strength=needed_strength(budget, generations, ratio, sampler_distortion)
                 if regime == "fixed_real"
                 else (0.0 if value <= budget else None),
-                note=_note(regime, ratio, sampler_distortion, unstable),
+                note=_note(regime, ratio, sampler_distortion, correction_strength, stable),
             )
         )
     return sorted(answers, key=lambda a: (math.isnan(a.risk), a.risk))
 
 
-def _note(regime: str, ratio: float, distortion: float, unstable: bool) -> str:
-    if unstable:
-        return "unstable: this sampler's distortion grows without bound at this ratio; correct, or mix in less"
+def _stable_ratio(regime: str, distortion: float, strength: float) -> float:
+    """The ratio below which a distorted sampler's variance does not grow exponentially; 0 where no ratio does."""
+    inflation = number("sampler_distortion", distortion, above=True) - 1.0
+    if regime in ("fixed_real", "fresh_real"):
+        return math.inf if inflation <= strength else (1.0 + strength) / (inflation - strength)
+    return 0.0 if regime == "replace" and inflation > 0.0 else math.inf
+
+
+def _note(regime: str, ratio: float, distortion: float, strength: float, stable: bool) -> str:
+    if not stable:
+        remedy = {"fixed_real": "correct, or mix in less", "replace": "keep real data"}.get(regime, "mix in less")
+        return f"unstable: this sampler's distortion grows without bound at this ratio; {remedy}"
+    doubts = ["risk of a faithful sampler; the distortion enters stability only"] if distortion != 1.0 else []
+    if distortion > 1.0 and regime.startswith("accumulate") and ratio:
+        doubts = [f"risk of a faithful sampler; with this one the variance grows as t^{distortion - 1.0:.3g}"]
+    doubts += ["without the correction: no closed form with it"] if strength and regime != "fixed_real" else []
+    return "; ".join(filter(None, [_remark(regime, ratio), *doubts]))
+
+
+def _remark(regime: str, ratio: float) -> str:
     notes = {
         "replace": "more synthetic rows a generation slow the loss, nothing stops it",
         "fresh_real": "needs as many new real rows in every generation",
         "accumulate": "the training set grows with every generation",
         "accumulate_subsample": "closed form for as many synthetic as real rows a generation only",
-        "fixed_real": "" if distortion == 1.0 else "risk of a faithful sampler; the distortion enters stability only",
+        "fixed_real": "",
     }
     if regime == "accumulate_subsample" and ratio == 1.0:
         return ""
@@ -116,10 +134,20 @@ def _risk(regime: str, generation: int, ratio: float, strength: float = 0.0) -> 
     return float(risk.multiplier(regime, generation + 1, ratio, strength))
 
 
+def _worst(regime: str, generation: int, ratio: float, strength: float) -> float:
+    """The largest multiplier up to a generation where the risk can rise and fall again; else that at the generation."""
+    return _risk(regime, _until(regime, generation, ratio, strength), ratio, strength)
+
+
+def _until(regime: str, generation: int, ratio: float, strength: float) -> int:
+    peak = risk.fixed_real_peak(ratio, strength) if regime == "fixed_real" and strength > 0.0 else math.inf
+    return int(min(generation, peak))
+
+
 def allowed_ratios(
     regime: str, budget: float, generations: int, correction_strength: float = 0.0
 ) -> tuple[Interval, ...]:
-    """Intervals of `synthetic_ratio` between 0 and 10,000 whose risk at the last generation is within the budget.
+    """Intervals of `synthetic_ratio` between 0 and 10,000 whose risk stays within the budget up to the last generation.
 
     Very large ratios can be allowed too where generations are few: the loop has then not had the time to forget.
 
@@ -136,7 +164,9 @@ def allowed_ratios(
     """
     if regime == "accumulate_subsample":
         return ((1.0, 1.0),) if _risk(regime, generations, 1.0) <= budget else ()
-    fits = np.array([_risk(regime, generations, r, correction_strength) <= budget for r in _RATIOS])
+    until = [_until(regime, generations, r, correction_strength) + 1 for r in _RATIOS[1:]]
+    risks = np.asarray(risk.multiplier(regime, until, _RATIOS[1:], correction_strength))
+    fits = np.append(_risk(regime, generations, 0.0, correction_strength) <= budget, risks <= budget)
     edges = np.flatnonzero(np.diff(fits.astype(int)))
     crossings = [_crossing(regime, budget, generations, correction_strength, int(i)) for i in edges]
     ends = [0.0, *crossings, float(_RATIOS[-1])]
@@ -146,10 +176,10 @@ def allowed_ratios(
 def _crossing(regime: str, budget: float, generations: int, strength: float, edge: int) -> float:
     """The ratio between two neighbours of the grid at which the risk meets the budget, by bisection."""
     low, high = float(_RATIOS[edge]), float(_RATIOS[edge + 1])
-    inside = _risk(regime, generations, low, strength) <= budget
+    inside = _worst(regime, generations, low, strength) <= budget
     for _ in range(60):
         middle = (low + high) / 2.0
-        if (_risk(regime, generations, middle, strength) <= budget) == inside:
+        if (_worst(regime, generations, middle, strength) <= budget) == inside:
             low = middle
         else:
             high = middle
@@ -159,15 +189,15 @@ def _crossing(regime: str, budget: float, generations: int, strength: float, edg
 def breaks_at(regime: str, budget: float, synthetic_ratio: float, correction_strength: float = 0.0) -> int | None:
     """First generation t >= 1 whose risk exceeds the budget; None where no generation does.
 
-    Every risk here is monotone in t or below the budget from the start, so that bisection finds it.
+    Every risk here is monotone up to its peak, or at most 1 from the start, so that bisection finds it.
 
     >>> breaks_at("replace", 3.0, 1.0), breaks_at("accumulate", 1.7, 1.0), breaks_at("accumulate", 1.5, 1.0)
     (3, None, 6)
     """
     number("budget", budget)
 
-    def over(t: int) -> bool:
-        return _risk(regime, t, synthetic_ratio, correction_strength) > budget
+    def over(t: int) -> bool:  # in generation t or before it
+        return _worst(regime, t, synthetic_ratio, correction_strength) > budget
 
     if math.isnan(_risk(regime, 1, synthetic_ratio, correction_strength)):
         return None
@@ -190,14 +220,14 @@ def needed_strength(budget: float, generations: int, synthetic_ratio: float, sam
     Stability asks for $\gamma > (\lambda(s^2-1)-1)/(1+\lambda)$; the risk falls with $\gamma$.
 
     >>> needed_strength(1.6, 100, 5.0), round(needed_strength(1.2, 100, 5.0), 3)
-    (0.0, 0.025)
+    (0.0, 0.029)
     """
     ratio = number("synthetic_ratio", synthetic_ratio)
     excess = ratio * (number("sampler_distortion", sampler_distortion, above=True) - 1.0) - 1.0
     floor = 0.0 if excess < 0.0 else excess / (1.0 + ratio) * (1.0 + 1e-12) + 1e-12  # stability is a strict bound
 
     def fits(strength: float) -> bool:
-        return _risk("fixed_real", generations, ratio, strength) <= budget
+        return _worst("fixed_real", generations, ratio, strength) <= budget
 
     if fits(floor):
         return floor

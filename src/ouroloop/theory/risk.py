@@ -35,6 +35,7 @@ __all__ = [
     "accumulate",
     "accumulate_subsample",
     "fixed_real",
+    "fixed_real_peak",
     "fresh_real",
     "fresh_real_weighted",
     "golden_weight",
@@ -162,6 +163,28 @@ def fixed_real(generations: int, synthetic_ratio: float, correction_strength: fl
         generations: last generation. synthetic_ratio: $\lambda \ge 0$. correction_strength: $\gamma \ge 0$.
     """
     return risk("fixed_real", generations, synthetic_ratio, correction_strength)
+
+
+def fixed_real_peak(synthetic_ratio: float, correction_strength: float = 0.0) -> float:
+    r"""The generation t >= 1 of a run with the largest risk under `fixed_real`; infinity where the limit has it.
+
+    With correction the risk rises, while synthetic noise gathers, and falls again, as the real sample's own error is
+    corrected away: in $p = q^t$ it is the quadratic $(g+(1-g)p)^2 + N(1-p^2)$, largest at $p = g(1-g)/(N-(1-g)^2)$.
+    Where the risk falls from the start, it is at most 1 and the limit is as good an answer.
+
+    >>> fixed_real_peak(1.0), fixed_real_peak(5.0, 0.03)
+    (inf, 6.0)
+    """
+    ratio = number("synthetic_ratio", synthetic_ratio)
+    share = 1.0 / (1.0 + number("correction_strength", correction_strength, inf=True))
+    factor = share * ratio / (1.0 + ratio)
+    lost = 1.0 - 1.0 / (1.0 + ratio * (1.0 - share))
+    curvature = ratio / (1.0 + ratio) ** 2 / (1.0 - factor**2) - lost**2
+    at = lost * (1.0 - lost) / curvature if curvature > 0.0 else math.inf
+    if factor == 0.0 or not 0.0 < at < 1.0:
+        return math.inf
+    before = max(1.0, math.floor(math.log(at) / math.log(factor)))
+    return min((before, before + 1.0), key=lambda t: abs(factor**t - at))  # a quadratic is symmetric about its peak
 
 
 def fresh_real(generations: int, synthetic_ratio: float) -> np.ndarray:
