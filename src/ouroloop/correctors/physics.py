@@ -49,6 +49,7 @@ class Physics:
         residual_lift: bound of the residual force up and down, in body weights.
         residual_torque: bound of the residual torque, in N m.
         recovery: what becomes of motions that the simulation loses.
+        policy: a trained policy in the loop; see `ouroloop.motion.physics.policy`.
         threads: motions simulated at once.
 
     Raises:
@@ -73,6 +74,9 @@ class Physics:
             "kinematic version, kept as it was, or dropped"
         ),
     ] = "retry"
+    policy: Annotated[
+        str | None, Field(description="TorchScript or ONNX file of a policy that steers the servos; None: no policy")
+    ] = None
     threads: Annotated[int, Field(ge=1, description="motions simulated at once")] = 1
 
     def fit(self, reference: Reference, *, key: Key) -> Physics:
@@ -108,6 +112,7 @@ class Physics:
             mode=self.mode,
             bounds=ResidualBounds(self.residual_force, self.residual_lift, self.residual_torque),
             recovery=self.recovery,
+            policy=self.policy,
             threads=self.threads,
         )
         return correct(motions, fps, options, progress=progress)

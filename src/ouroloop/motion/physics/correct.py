@@ -13,8 +13,10 @@ from ouroloop.motion.physics.engine import load_mujoco, quiet
 from ouroloop.motion.physics.humanoid import build_humanoid
 from ouroloop.motion.physics.inverse_dynamics import feed_forward
 from ouroloop.motion.physics.options import PhysicsOptions
+from ouroloop.motion.physics.policy import Policy, load_policy
 from ouroloop.motion.physics.resampling import resample
 from ouroloop.motion.physics.result import PhysicsResult
+from ouroloop.motion.physics.stepped import track_stepped
 from ouroloop.motion.physics.tracking import track
 from ouroloop.motion.skeleton import Skeleton
 
@@ -92,6 +94,7 @@ def _correct_group(
 
 def _simulate(clips: list[Clip], options: PhysicsOptions) -> None:
     """Track every clip at the bounds asked for, and those that are lost again with more help."""
+    controller = Policy(load_policy(options.policy)) if options.policy else None
     for clip in clips:
         clip.reference = resample(clip.root, clip.rotations, clip.rate, 1.0 / options.timestep)
     factors = (1.0, *(options.retries if options.recovery == "retry" else ()))
@@ -108,7 +111,8 @@ def _simulate(clips: list[Clip], options: PhysicsOptions) -> None:
                 step = max(1, round(clip.reference.rate / _FEED_RATE))
                 coarse = feed_forward(humanoid, clip.reference.every(step))
                 clip.feed = coarse.at(np.arange(len(clip.reference)) / step)
-        tracked = track(humanoids, [c.reference for c in waiting], [c.feed for c in waiting if c.feed is not None])
+        parts = (humanoids, [clip.reference for clip in waiting], [clip.feed for clip in waiting if clip.feed])
+        tracked = track(*parts) if controller is None else track_stepped(*parts, controller)
         lost = []
         for clip, outcome in zip(waiting, tracked, strict=True):
             clip.judge(outcome, factor, options.lost_at)

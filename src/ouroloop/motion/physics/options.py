@@ -27,6 +27,7 @@ class PhysicsOptions:
         lost_at: m, mean joint distance from the reference at which a clip counts as lost.
         floor: what lies at height 0, in and out: "joints" (the foot joints of a standing body, HumanML3D's habit) or
             "soles" (the surface of the soles).
+        policy: a TorchScript or ONNX file that steers the servos; see `ouroloop.motion.physics.policy`.
         timestep: s, of the simulator. threads: clips worked on at once. group: clips a batch.
         conditioning: see `ConditioningOptions`.
 
@@ -41,6 +42,7 @@ class PhysicsOptions:
     retries: tuple[float, ...] = (2.0, 4.0)
     lost_at: float = 0.4
     floor: Literal["joints", "soles"] = "joints"
+    policy: str | None = None
     timestep: float = 1.0 / 240.0
     threads: int = 1
     group: int = 16
