@@ -100,6 +100,7 @@ def test_estimate_predicts_generations_that_it_was_not_fitted_to(tmp_path):
     assert "sampler distortion" in text
     with pytest.raises(Exception, match="no arm has enough measured generations"):
         RUNNER.invoke(app, ["estimate", str(tmp_path / "out"), "--fit", "12"], catch_exceptions=False)
+    assert call("estimate", tmp_path / "out", "--fit", 3)[0] == 2  # four points are the fewest that say anything
 
 
 def test_verify_data_reads_a_table(tmp_path):
@@ -113,5 +114,8 @@ def test_verify_data_reads_a_table(tmp_path):
     assert code == 0, text
     assert "keep_correct" in text
     assert "enough kept rows help" in text
+    (tmp_path / "mixed.csv").write_text("label,truth,kept\n1,one,1\n0,zero,0\n")
+    with pytest.raises(Exception, match="one holds text and one numbers"):
+        RUNNER.invoke(app, ["verify-data", str(tmp_path / "mixed.csv")], catch_exceptions=False)
     with pytest.raises(Exception, match="no column 'gold'"):
         RUNNER.invoke(app, ["verify-data", str(tmp_path / "checked.csv"), "--truth", "gold"], catch_exceptions=False)

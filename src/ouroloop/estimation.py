@@ -141,6 +141,9 @@ def rates_of_file(
         if name not in samples.data_columns:
             there = ", ".join(samples.data_columns)
             raise DataError(f"{path}: no column '{name}' (--{option}); there are {there}")
+    texts = [samples[name].dtype.kind in "US" for name in (label, truth)]
+    if texts[0] != texts[1]:
+        raise DataError(f"{path}: of '{label}' and '{truth}' one holds text and one numbers; no label could be right")
     try:
         return verifier_rates(samples[label] == samples[truth], samples[kept], confidence)
     except DataError as error:

@@ -204,7 +204,7 @@ def _plan_classifier(
 def estimate(
     runs: Annotated[list[Path], typer.Argument(help="Run or study directories.", show_default=False)],
     fit: Annotated[
-        int | None, typer.Option(min=3, help="Generations to fit to; the others test. Default: half.")
+        int | None, typer.Option(min=4, help="Generations to fit to; the others test. Default: half.")
     ] = None,
     metric: Annotated[
         str | None, typer.Option(help="Metric to fit; default: every one that has enough values.")

@@ -71,7 +71,7 @@ def test_what_cannot_be_told_is_an_error(correct, kept, match):
 
 
 @given(
-    q=st.floats(0.05, 1.3),
+    q=st.floats(0.05, 2.5),
     start=st.floats(-5, 5),
     step=st.floats(0.1, 3),
     points=st.integers(5, 20),
@@ -85,8 +85,26 @@ def test_contraction_of_an_exact_curve_is_recovered(q, start, step, points, sign
         x.append(x[-1] + step)
         step *= q
     found = estimate.contraction(x)
-    assert found.factor.value == pytest.approx(q, abs=2e-3)
+    assert found.factor.value == pytest.approx(q, abs=2e-3, rel=1e-3)
     np.testing.assert_allclose(found.predict(np.arange(points)), x, atol=1e-2 * max(1.0, np.ptp(x)))
+
+
+@pytest.mark.parametrize("q", [1.7, 2.0, 5.0, 30.0])
+def test_a_fast_runaway_is_recovered(q):
+    found = estimate.contraction((1.0 - q ** np.arange(8)) / (1.0 - q))
+    assert found.factor.value == pytest.approx(q, rel=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-12, 1.0, 1e12, 1e200])
+def test_the_factor_does_not_depend_on_the_unit(scale):
+    found = estimate.contraction(scale * np.array([1.0, 2.0, 2.5, 2.75, 2.875]))
+    assert found.factor.value == pytest.approx(0.5, abs=2e-3)
+    assert found.limit == pytest.approx(3.0 * scale, rel=1e-3)
+
+
+def test_a_long_loop_is_fitted():
+    found = estimate.contraction(1.0 - 0.999 ** np.arange(5001))
+    assert found.factor.value == pytest.approx(0.999, abs=5e-4)
 
 
 def test_noise_does_not_bias_the_factor_towards_zero():
@@ -104,10 +122,17 @@ def test_growth_has_no_limit():
     assert estimate.contraction([2.0, 2.0, 2.0, 2.0]).limit == 2.0
 
 
-@pytest.mark.parametrize("values", [[1.0, 2.0, 3.0], [1.0, 2.0, math.nan, 4.0]])
+@pytest.mark.parametrize("values", [[1.0, 2.0, 3.0], [1.0, 2.0, math.nan, 4.0], np.zeros((0, 5))])
 def test_too_few_or_bad_values(values):
     with pytest.raises(DataError, match="contraction"):
         estimate.contraction(values)
+
+
+def test_generations_increase_and_confidence_is_a_share():
+    with pytest.raises(DataError, match="must increase"):
+        estimate.contraction([1.0, 2.0, 3.0, 4.0], generations=[3, 2, 1, 0])
+    with pytest.raises(SpecError, match="confidence"):
+        estimate.contraction([1.0, 2.0, 3.0, 4.0], confidence=1.5)
 
 
 @pytest.mark.parametrize("s2", [0.6, 1.0, 1.5])

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ouroloop.errors import DataError, SpecError
-from ouroloop.theory.arguments import number, numbers, whole
+from ouroloop.theory.arguments import numbers, whole
 
 __all__ = [
     "Contraction",
@@ -32,7 +32,9 @@ __all__ = [
     "verifier_rates",
 ]
 
-_FACTORS = np.concatenate([np.linspace(0.0, 0.98, 99), np.linspace(0.985, 1.5, 104)])
+_FACTORS = np.concatenate([np.linspace(0.0, 0.98, 99), np.linspace(0.985, 1.5, 104), np.geomspace(1.51, 100.0, 300)])
+_BLOCK_VALUES = 1 << 22  # numbers held at a time while fitting
+_LARGEST = 230.0  # of t log q: beyond it the curve leaves floating point
 _RESAMPLES = 400
 
 
@@ -206,13 +208,16 @@ def contraction(
         confidence: of the interval, by resampling seeds.
 
     Raises:
-        DataError: fewer than 4 points, or values that are not finite.
+        DataError: fewer than 4 points, generations that do not increase, or values that are not finite.
     """
     table = np.atleast_2d(np.asarray(values, np.float64))
     points = table.shape[1]
     t = np.arange(points, dtype=np.float64) if generations is None else numbers("generations", generations)
-    if points < 4 or t.shape != (points,):
+    if table.size == 0 or points < 4 or t.shape != (points,):
         raise DataError(f"contraction: needs at least 4 generations, got {points} values and {t.size} generations")
+    if (np.diff(t) <= 0).any():
+        raise DataError("contraction: generations must increase")
+    tail = (1.0 - float(numbers("confidence", confidence, 0.0, 1.0, above=True, below=True))) / 2.0
     if not np.isfinite(table).all():
         raise DataError("contraction: values must be finite; leave generations without a measurement out")
     mean = table.mean(axis=0)
@@ -221,7 +226,6 @@ def contraction(
     if len(table) >= 3:
         rng = np.random.default_rng(0)  # a fixed stream: the same table gives the same interval
         drawn = table[rng.integers(len(table), size=(_RESAMPLES, len(table)))].mean(axis=1)
-        tail = (1.0 - number("confidence", confidence)) / 2.0
         low, high = np.quantile(_fit(drawn, t)[0], [[tail], [1.0 - tail]])
     return Contraction(
         factor=Rate(float(q[0]), float(low[0]), float(high[0]), table.size),
@@ -248,9 +252,21 @@ def _fit(curves: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, ...]:
     Returns:
         q, start, step and root mean square residual, each (m,).
     """
-    q, *_ = _best(curves, t, _FACTORS[None])
-    q, start, step, left = _best(curves, t, np.clip(q[:, None] + np.linspace(-0.01, 0.01, 41), 0.0, None))
-    return q, start, step, np.sqrt(left / curves.shape[1])
+    scale = np.maximum(np.ptp(curves, axis=1), np.finfo(np.float64).tiny)[:, None]  # squares stay within floating point
+    middle = curves.mean(axis=1, keepdims=True)
+    units = (curves - middle) / scale
+    most = math.exp(min(_LARGEST / float(t[-1]), math.log(_FACTORS[-1])))
+    size = max(1, _BLOCK_VALUES // (len(_FACTORS) * len(t)))
+    blocks = [_refined(units[i : i + size], t, most) for i in range(0, len(units), size)]
+    q, start, step, left = (np.concatenate(column) for column in zip(*blocks, strict=True))
+    scale, middle = scale[:, 0], middle[:, 0]
+    return q, middle + scale * start, scale * step, scale * np.sqrt(left / curves.shape[1])
+
+
+def _refined(curves: np.ndarray, t: np.ndarray, most: float) -> tuple[np.ndarray, ...]:
+    q, *_ = _best(curves, t, _FACTORS[None, : np.searchsorted(_FACTORS, most, "right")])
+    around = q[:, None] + np.maximum(0.01, 0.01 * q[:, None]) * np.linspace(-1.0, 1.0, 41)
+    return _best(curves, t, np.clip(around, 0.0, most))
 
 
 def _best(curves: np.ndarray, t: np.ndarray, factors: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -292,7 +308,7 @@ def sampler_distortion(
         raise DataError("sampler_distortion: the training rows do not vary")
     rng = np.random.default_rng(seed)
     drawn = [s[rng.integers(len(s), size=(_RESAMPLES, len(s)))].mean(axis=1) for s in squares]
-    tail = (1.0 - number("confidence", confidence)) / 2.0
+    tail = (1.0 - float(numbers("confidence", confidence, 0.0, 1.0, above=True, below=True))) / 2.0
     low, high = np.quantile(drawn[1] / np.maximum(drawn[0], 1e-300), [tail, 1.0 - tail])
     n = [len(s) for s in squares]
     value = (squares[1].sum() / (n[1] - 1)) / (squares[0].sum() / (n[0] - 1))
