@@ -94,6 +94,8 @@ FAMILIES: dict[str, dict[str, str]] = {
         "distorted_loop": "ouroloop.experiments.distorted_loop:DistortedLoop",
         "finite_curation": "ouroloop.experiments.finite_curation:FiniteCuration",
         "gaussian_loop": "ouroloop.experiments.closed_loops:GaussianLoop",
+        "kernel_loop": "ouroloop.experiments.kernel_density:KernelLoop",
+        "kernel_mixture": "ouroloop.experiments.kernel_density:KernelMixture",
         "linear_verifier": "ouroloop.experiments.linear_verifier:LinearVerifier",
         "regression_loop": "ouroloop.experiments.closed_loops:RegressionLoop",
         "ridge_classifier": "ouroloop.experiments.ridge_classifier:RidgeClassifier",
