@@ -18,7 +18,7 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], meta: Mapping[str,
     """Write arrays (any numeric dtype and shape) and a JSON-able mapping to a safetensors file."""
     from safetensors.numpy import save_file
 
-    flat = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
+    flat = {name: np.asarray(value, order="C") for name, value in arrays.items()}  # keeps single numbers single
     save_file(flat, str(path), metadata={"ouroloop": json.dumps(dict(meta or {}), sort_keys=True)})
 
 

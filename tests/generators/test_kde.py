@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -44,6 +46,12 @@ def test_log_density_is_the_sum_of_the_kernels() -> None:
     squares = ((at[:, None] - X[None]) ** 2).sum(axis=-1)
     expected = np.log((np.exp(-squares / (2 * h**2)) / (2 * np.pi * h**2)).mean(axis=1))
     np.testing.assert_allclose(fit(bandwidth=h).log_density(at), expected, rtol=1e-9)
+
+
+def test_a_loaded_estimate_has_the_same_density(tmp_path: Path) -> None:
+    fitted = fit(bandwidth=0.7)
+    fitted.save(tmp_path)
+    np.testing.assert_array_equal(Kde(bandwidth=0.7).load(tmp_path).log_density(X[:5]), fitted.log_density(X[:5]))
 
 
 @pytest.mark.parametrize(("kernel", "added"), [("gaussian", 1.0), ("tophat", 1 / 4)])
