@@ -95,6 +95,14 @@ def test_a_fast_runaway_is_recovered(q):
     assert found.factor.value == pytest.approx(q, rel=1e-3)
 
 
+def test_noise_is_rarely_taken_for_a_runaway():
+    rng, loops = np.random.default_rng(4), 400
+    found = [estimate.contraction(row) for row in 1.0 + rng.normal(0.0, 0.1, size=(loops, 6))]
+    errors = [abs(float(f.predict(15)[0]) - 1.0) for f in found]
+    assert np.mean([f.factor.value > 1.0 for f in found]) < 0.12
+    assert np.median(errors) < 0.3
+
+
 @pytest.mark.parametrize("scale", [1e-200, 1e-12, 1.0, 1e12, 1e200])
 def test_the_factor_does_not_depend_on_the_unit(scale):
     found = estimate.contraction(scale * np.array([1.0, 2.0, 2.5, 2.75, 2.875]))

@@ -5,7 +5,8 @@ r"""What the theory needs to know of a real model, estimated from data: rates of
 * **Contraction**: a metric that approaches its limit by a factor $q$ a generation follows
   $x_t = x_0 + b\,\frac{1-q^t}{1-q}$, which is linear growth at $q = 1$ and a runaway above. Fitted by least squares to
   the first generations; an error of measurement does not bias $q$ towards 0 as it does in a regression of $x_{t+1}$
-  on $x_t$.
+  on $x_t$. A runaway is claimed only where it fits better than every $q \le 1$ beyond chance (F-test, 5 %): the best
+  fit to mere noise often is one, and its forecast explodes.
 * **Distortion** $s^2$: total variance of what a sampler gives over that of what its model was trained on.
 """
 
@@ -34,6 +35,7 @@ __all__ = [
 
 _FACTORS = np.concatenate([np.linspace(0.0, 0.98, 99), np.linspace(0.985, 1.5, 104), np.geomspace(1.51, 100.0, 300)])
 _BLOCK_VALUES = 1 << 22  # numbers held at a time while fitting
+_CHANCE = 0.05  # of taking noise for a runaway
 _LARGEST = 230.0  # of t log q: beyond it the curve leaves floating point
 _RESAMPLES = 400
 
@@ -172,7 +174,7 @@ class Contraction:
     r"""A fitted curve $x_t = x_0 + b\,(1-q^t)/(1-q)$.
 
     Attributes:
-        factor: q, with its interval over seeds (NaN bounds for fewer than 3 seeds).
+        factor: q, with its interval over seeds (NaN bounds for fewer than 3 seeds), in which runaways count as found.
         start: x_0. step: b, the change of the first generation.
         residual: root mean square of what the fit leaves of the mean over seeds.
         fitted: generations that were fitted.
@@ -222,13 +224,17 @@ def contraction(
         raise DataError("contraction: values must be finite; leave generations without a measurement out")
     mean = table.mean(axis=0)
     q, start, step, residual = _fit(mean[None], t)
+    if q[0] > 1.0:
+        calm = _fit(mean[None], t, 1.0)
+        if not _beyond_chance(float(calm[3][0]), float(residual[0]), points):
+            q, start, step, residual = calm
     low = high = np.full(1, math.nan)
     if len(table) >= 3:
         rng = np.random.default_rng(0)  # a fixed stream: the same table gives the same interval
         drawn = table[rng.integers(len(table), size=(_RESAMPLES, len(table)))].mean(axis=1)
         low, high = np.quantile(_fit(drawn, t)[0], [[tail], [1.0 - tail]])
     return Contraction(
-        factor=Rate(float(q[0]), float(low[0]), float(high[0]), table.size),
+        factor=Rate(float(q[0]), float(np.minimum(low, q)[0]), float(np.maximum(high, q)[0]), table.size),
         start=float(start[0]),
         step=float(step[0]),
         residual=float(residual[0]),
@@ -243,11 +249,19 @@ def _basis(t: np.ndarray, q: npt.ArrayLike) -> np.ndarray:
     return np.where(linear, t, (1.0 - np.power(q, t)) / np.where(linear, 1.0, 1.0 - q))
 
 
-def _fit(curves: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, ...]:
+def _beyond_chance(calm: float, runaway: float, points: int) -> bool:
+    """Whether one parameter more explains what two root mean square residuals differ by."""
+    from scipy.special import fdtri
+
+    freedom = points - 3
+    return calm**2 > runaway**2 * (1.0 + float(fdtri(1, freedom, 1.0 - _CHANCE)) / freedom)
+
+
+def _fit(curves: np.ndarray, t: np.ndarray, largest: float = math.inf) -> tuple[np.ndarray, ...]:
     """Least squares over (start, step) for every factor on a grid, then on a finer one around the best.
 
     Args:
-        curves: (m, points). t: (points,).
+        curves: (m, points). t: (points,). largest: factor allowed.
 
     Returns:
         q, start, step and root mean square residual, each (m,).
@@ -255,7 +269,7 @@ def _fit(curves: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, ...]:
     scale = np.maximum(np.ptp(curves, axis=1), np.finfo(np.float64).tiny)[:, None]  # squares stay within floating point
     middle = curves.mean(axis=1, keepdims=True)
     units = (curves - middle) / scale
-    most = math.exp(min(_LARGEST / float(t[-1]), math.log(_FACTORS[-1])))
+    most = min(largest, math.exp(_LARGEST / float(t[-1])), float(_FACTORS[-1]))
     size = max(1, _BLOCK_VALUES // (len(_FACTORS) * len(t)))
     blocks = [_refined(units[i : i + size], t, most) for i in range(0, len(units), size)]
     q, start, step, left = (np.concatenate(column) for column in zip(*blocks, strict=True))

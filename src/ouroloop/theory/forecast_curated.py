@@ -12,7 +12,8 @@ from ouroloop.theory.forecast import Forecast
 
 __all__ = ["curated_forecasts"]
 
-_POINTS = 1000  # rewards are gathered into at most so many levels
+_POINTS = 1000  # rewards are gathered into at most so many levels on either side of what is liked
+_WIDEST = 10_000.0  # rewards farther apart have no law: see `curation.step`
 _SOURCE = "Ferbach et al., arXiv 2407.09499, equation 6; evaluated exactly as derived in docs/theory.md"
 _NOTE = (
     "a model without error of its own, many rows; the real rows' rewards stand for their distribution. A model with "
@@ -29,13 +30,18 @@ def curated_forecasts(spec: Mapping[str, Any], rewards: np.ndarray, liked: float
         liked: rewards above it count as liked.
 
     Returns:
-        Two forecasts, or none for a regime without a law (all but replace and fixed_real).
+        Two forecasts, or none for a regime without a law (all but replace and fixed_real), rewards more than 10,000
+        apart, or a guard that mixes real rows in.
     """
     regime, choices = spec["regime"], int(spec["corrector"]["choices"])
     ratio = {"replace": np.inf, "fixed_real": float(regime.get("synthetic_ratio", 0.0)) / choices}
-    if regime.get("kind") not in ratio or len(rewards) == 0:
+    guarded = spec.get("guards", {}).get("min_real_share", 0.0) > 0
+    if regime.get("kind") not in ratio or len(rewards) == 0 or guarded:
         return []
-    levels, real = _levels(np.asarray(rewards, np.float64))
+    rewards = np.asarray(rewards, np.float64)
+    if not rewards.max() / 2 - rewards.min() / 2 <= _WIDEST / 2:  # halved, so that it cannot overflow
+        return []
+    levels, real = _levels(rewards, liked)
     found, means, shares = real, [], []
     for _ in range(int(spec["generations"]) + 1):
         means.append(float(found @ levels))
@@ -48,13 +54,13 @@ def curated_forecasts(spec: Mapping[str, Any], rewards: np.ndarray, liked: float
     ]
 
 
-def _levels(rewards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct rewards and their shares; where there are many, the means of groups of neighbours."""
+def _levels(rewards: np.ndarray, liked: float) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct rewards and their shares; where there are many, the means of neighbours that are liked alike."""
     levels, counts = np.unique(rewards, return_counts=True)
     if len(levels) <= _POINTS:
         return levels, counts / len(rewards)
-    group = (np.cumsum(counts) - 1) * _POINTS // len(rewards)
-    weight = np.bincount(group, counts, _POINTS)
-    total = np.bincount(group, counts * levels, _POINTS)
+    group = (np.cumsum(counts) - 1) * _POINTS // len(rewards) + _POINTS * (levels > liked)
+    weight = np.bincount(group, counts)
+    total = np.bincount(group, counts * levels)
     used = weight > 0
     return total[used] / weight[used], weight[used] / len(rewards)
