@@ -89,7 +89,8 @@ class LiveProgress:
         return f"{self.done}/{self._total} generations, {spent:.0f} s{left}"
 
     def _render(self) -> Group:
-        lines = [self._bar, *(self._cell(name) for name in self._last if self._shown(name))]
+        cells = list(self._last)  # a copy: this runs in the display's thread while events come in
+        lines = [self._bar, *(self._cell(name) for name in cells if self._shown(name))]
         return Group(*lines)
 
     def _shown(self, name: str) -> bool:

@@ -31,7 +31,7 @@ class Reward:
         scale: what the value is multiplied by; Bradley-Terry choices see e to this power.
 
     Raises:
-        SpecError: "near" without a centre, "class_probability" without a label.
+        SpecError: "near" without a centre or with one that is not finite, "class_probability" without a label.
     """
 
     kind: Annotated[Literal["near", "class_probability", "confidence"], Field(description="what is rewarded")] = "near"
@@ -43,6 +43,8 @@ class Reward:
     def __post_init__(self) -> None:
         if self.kind == "near" and self.centre is None:
             raise SpecError("reward.centre: is required by the reward 'near', for example [0, 1]")
+        if self.centre is not None and not np.isfinite(self.centre).all():
+            raise SpecError(f"reward.centre: must be finite numbers, got {list(self.centre)}")
         if self.kind == "class_probability" and self.label is None:
             raise SpecError("reward.label: is required by the reward 'class_probability'")
 

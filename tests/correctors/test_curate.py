@@ -78,6 +78,11 @@ def test_a_reward_says_what_it_needs(reward):
         Reward(**reward)
 
 
+def test_a_centre_is_finite():
+    with pytest.raises(SpecError, match=r"reward\.centre: must be finite"):
+        Reward(centre=(float("nan"), 0.0))
+
+
 @pytest.mark.parametrize(
     ("reward", "match"),
     [(lambda rows: rows.x, "must be 4 finite numbers, got shape"), (lambda rows: rows.x[:, 0] + np.inf, "not finite")],

@@ -29,6 +29,16 @@ def test_values_of_a_known_distribution():
     assert found["liked_share"].n == n
 
 
+def test_a_share_of_none_or_all_is_not_known_exactly():
+    metric = Reward(reward=NEAR).fit(Reference(Samples.of(np.zeros((10, 1)))), key=KEY)
+    for place, share in ((0.0, 1.0), (5.0, 0.0)):
+        rows = Samples.of(np.full((20, 1), place))
+        (found,) = (m for m in metric.measure(rows, generator=None, key=KEY) if m.metric == "liked_share")
+        assert found.value == share
+        assert found.high - found.low > 0.1  # 20 alike: the true share may well be one in ten off
+        assert found.low <= share <= found.high
+
+
 def test_the_floor_is_the_held_out_rows():
     real, held_out = Samples.of(np.zeros((10, 1))), Samples.of(np.full((10, 1), 3.0))
     metric = Reward(reward=NEAR).fit(Reference(real, held_out), key=KEY)

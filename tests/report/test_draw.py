@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from hypothesis import given
@@ -50,6 +51,17 @@ def test_thinning_keeps_both_ends_and_the_limit(count: int, most: int) -> None:
     assert len(kept) == min(count, most)
     assert (kept[0], kept[-1]) == (0, count - 1)
     assert (np.diff(kept) > 0).all()
+
+
+def test_a_metric_that_is_finite_between_the_drawn_generations_alone_is_drawn(
+    make_runs: ModuleType, tmp_path: Path
+) -> None:
+    value = np.full(501, np.nan)
+    value[1:4] = [1.0, 2.0, 3.0]
+    make_runs.write_run(tmp_path / "run", arm="a", seed=0, curves={"fid": {"value": value}}, spec="name: a\n")
+    chart = charts_of(load([tmp_path / "run"]), "fid")[0]
+    assert chart.lines[0].extent[:2] == (1.0, 3.0)
+    assert 'class="line' in chart_svg(chart, 1000, 350, "c")
 
 
 def test_a_chart_is_well_formed_and_draws_every_arm(digits: Path) -> None:

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from ouroloop.errors import DataError, PartError
 from ouroloop.keys import Key
+from ouroloop.metrics.bootstrap import Z95, Estimate, wilson
 from ouroloop.protocols import Generator, Measurement, Reference
 from ouroloop.rewards import Judge
 from ouroloop.rewards import Reward as RewardFunction
@@ -21,14 +22,13 @@ from ouroloop.samples import Samples
 
 __all__ = ["Reward"]
 
-_NORMAL = 1.959964  # 97.5 % quantile
-
 
 @dataclass(frozen=True, kw_only=True)
 class Reward:
     """'reward' (mean over generated rows), 'reward_variance', and 'liked_share' (rows with a reward above `liked`).
 
-    Intervals are normal ones from the spread over rows; the floor is the value on held-out real rows.
+    Intervals are normal ones from the spread over rows, the share's a score interval; the floor is the value on
+    held-out real rows.
     """
 
     reward: Annotated[RewardFunction, Field(description="what is preferred, as in the corrector 'curate'")]
@@ -46,7 +46,7 @@ class Reward:
         fitted = replace(self)
         judge = self.reward.ready(reference.real, key=key.child("reward"), cache=reference.cache)
         object.__setattr__(fitted, "_judge", judge)
-        object.__setattr__(fitted, "_floor", {name: value for name, value, _ in fitted._estimates(rows, judge)})
+        object.__setattr__(fitted, "_floor", {name: e.value for name, e in fitted._estimates(rows, judge).items()})
         return fitted
 
     def measure(self, generated: Samples, *, generator: Generator, key: Key) -> Sequence[Measurement]:
@@ -60,21 +60,17 @@ class Reward:
         generated.check_finite("metric 'reward'")
         if len(generated) < 2:
             raise DataError(f"metric 'reward' needs at least 2 generated rows, got {len(generated)}")
-        return [
-            Measurement(
-                name, value, value - _NORMAL * error, value + _NORMAL * error, self._floor[name], len(generated)
-            )
-            for name, value, error in self._estimates(generated, self._judge)
-        ]
+        found = self._estimates(generated, self._judge)
+        return [Measurement(name, *e, self._floor[name], len(generated)) for name, e in found.items()]
 
-    def _estimates(self, rows: Samples, judge: Judge) -> list[tuple[str, float, float]]:
-        """Name, value and standard error."""
+    def _estimates(self, rows: Samples, judge: Judge) -> dict[str, Estimate]:
         reward = np.asarray(judge(rows), np.float64)
-        n, variance = len(reward), float(reward.var(ddof=1))
-        share = float((reward > self.liked).mean())
-        kurtosis = float(((reward - reward.mean()) ** 4).mean())
-        return [
-            ("reward", float(reward.mean()), np.sqrt(variance / n)),
-            ("reward_variance", variance, np.sqrt(max(kurtosis - variance**2, 0.0) / n)),
-            ("liked_share", share, np.sqrt(share * (1.0 - share) / n)),
-        ]
+        n, mean, variance = len(reward), float(reward.mean()), float(reward.var(ddof=1))
+        share, fourth = float((reward > self.liked).mean()), float(((reward - reward.mean()) ** 4).mean())
+        half = Z95 * float(np.sqrt(variance / n))
+        wide = Z95 * float(np.sqrt(max(fourth - variance**2, 0.0) / n))
+        return {
+            "reward": Estimate(mean, mean - half, mean + half),
+            "reward_variance": Estimate(variance, max(0.0, variance - wide), variance + wide),
+            "liked_share": Estimate(share, *wilson(share, n)),
+        }

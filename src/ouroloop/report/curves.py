@@ -118,7 +118,7 @@ def charts_of(results: Results, headline: str | None) -> list[Chart]:
     for name, group in drawn:
         lines = []
         for index, series in group:
-            thin = series.take(thinned(len(series.generation), points))
+            thin = series.take(_drawn(series, points))
             label = results.arms[index].label
             lines.append(Line(index, label, arm_looks[index], thin, tuple(range(min(seeds, len(series.seeds))))))
         charts.append(
@@ -133,6 +133,12 @@ def charts_of(results: Results, headline: str | None) -> list[Chart]:
             )
         )
     return charts
+
+
+def _drawn(series: Series, most: int) -> np.ndarray:
+    """Positions that are drawn: evenly spread, or where that meets gaps alone, spread over what was measured."""
+    places = thinned(len(series.generation), most)
+    return places if np.isfinite(series.mean[places]).any() else series.measured[thinned(len(series.measured), most)]
 
 
 def thinned(count: int, most: int) -> np.ndarray:
