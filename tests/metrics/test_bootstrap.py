@@ -36,6 +36,19 @@ def test_no_key_gives_no_resamples_and_no_interval():
     assert np.isnan(share(0.5, counts[:, 0], 7).high)
 
 
+@pytest.mark.parametrize("metric", [Diversity(), Moments(), NearestReal()])
+@pytest.mark.parametrize("different", [0, 1])
+def test_relative_to_real_rows_that_are_alike_nothing_is_infinite(metric, different):
+    """With one row that differs many resamples of the real rows have no spread at all."""
+    x = np.zeros((40, 2))
+    x[:different] = 1.0
+    real, rows = Samples.of(x), Samples.of(np.random.default_rng(0).normal(size=(50, 2)))
+    for found in metric.fit(Reference(real, real), key=Key(0)).measure(rows, generator=None, key=Key(1)):
+        numbers = np.array([found.value, found.low, found.high])
+        assert not np.isinf(numbers).any(), found.metric
+        assert np.isnan(numbers).all() or np.abs(numbers).max() < 1e6, found.metric
+
+
 @settings(deadline=None)
 @given(st.floats(-5, 5), st.lists(st.floats(-5, 5), min_size=2, max_size=9))
 def test_the_value_lies_in_its_interval_and_the_interval_in_the_range(value, resampled):

@@ -57,5 +57,7 @@ def test_without_held_out_rows_training_rows_judge_each_other(flat, make_cloud):
 
 def test_real_data_with_duplicates_do_not_divide_by_zero():
     same = Samples.of(np.zeros((30, 2)))
-    found = measure(NearestReal().fit(Reference(same, same), key=Key(0)), same)
-    assert all(np.isfinite(m.value) for m in found.values())
+    for rows in (same, Samples.of(np.ones((30, 2)))):
+        found = measure(NearestReal().fit(Reference(same, same), key=Key(0)), rows)
+        assert np.isnan(found["nearest_real"].value)
+        assert found["near_duplicates"].value == (1.0 if rows is same else 0.0)

@@ -17,7 +17,7 @@ import numpy as np
 
 from ouroloop.keys import Key
 
-__all__ = ["Z95", "Estimate", "interval", "resample_counts", "share", "wilson"]
+__all__ = ["Z95", "Estimate", "interval", "ratio", "resample_counts", "share", "wilson"]
 
 Z95 = 1.959963984540054
 """97.5 % quantile of the standard normal distribution."""
@@ -46,6 +46,16 @@ def resample_counts(key: Key | None, n: int, resamples: int) -> np.ndarray:
     return np.bincount(drawn.ravel(), minlength=resamples * n).reshape(resamples, n).astype(np.float64)
 
 
+def ratio(over: np.ndarray, under: np.ndarray) -> np.ndarray:
+    """over / under, NaN where `under` is 0, or rounding of the others: nothing is relative to data without spread.
+
+    >>> ratio(np.array([1.0, 1.0]), np.array([2.0, 0.0])).tolist()
+    [0.5, nan]
+    """
+    over, under = np.broadcast_arrays(np.asarray(over, np.float64), under)
+    return np.divide(over, under, out=np.full(over.shape, np.nan), where=under > 1e-12 * np.max(under, initial=0.0))
+
+
 def interval(
     value: float | np.ndarray,
     resampled: np.ndarray,
@@ -57,13 +67,14 @@ def interval(
 
     Args:
         value: the estimate on the rows themselves, one number.
-        resampled: the statistic on each resample, shape (resamples,); with fewer than 2 there is no interval.
+        resampled: the statistic on each resample, shape (resamples,); those without a value (NaN) do not count, and
+            with fewer than 2 there is no interval.
         lowest, highest: the range that the metric can take.
         blocks: number of blocks that were resampled instead of rows; a bootstrap over few blocks is too
             narrow by sqrt((blocks - 1) / blocks), which is undone here.
     """
-    value = float(value)
-    if len(resampled) < 2:
+    value, resampled = float(value), resampled[np.isfinite(resampled)]
+    if len(resampled) < 2 or not np.isfinite(value):
         return Estimate(value)
     correction = np.sqrt(blocks / (blocks - 1)) if blocks is not None and blocks > 1 else 1.0
     half = Z95 * correction * float(np.std(resampled, ddof=1))

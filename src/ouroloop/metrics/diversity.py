@@ -16,7 +16,7 @@ from pydantic import Field
 
 from ouroloop.keys import Key
 from ouroloop.metrics.base import Real, RowMetric
-from ouroloop.metrics.bootstrap import Estimate, interval, resample_counts
+from ouroloop.metrics.bootstrap import Estimate, interval, ratio, resample_counts
 from ouroloop.metrics.distances import squared_distances
 from ouroloop.metrics.pairs import mean_within
 from ouroloop.metrics.spaces import Rows
@@ -71,7 +71,8 @@ class _State(NamedTuple):
 class Diversity(RowMetric):
     """'pairwise_distance' (units of the features), 'diversity' and 'within_class_variance' (1 is real data).
 
-    Classes are those that the space's classifier sees, else the column 'label', else there is one class.
+    Classes are those that the space's classifier sees, else the column 'label', else there is one class. Relative to
+    real rows that are all alike nothing is measured (NaN).
     """
 
     max_rows: Annotated[int, Field(ge=2, description="most rows used on either side; larger tables are subsampled")] = (
@@ -85,11 +86,9 @@ class Diversity(RowMetric):
     def _estimate(self, state: _State, rows: Rows, key: Key | None) -> dict[str, Estimate]:
         own = _both(rows, resample_counts(key, len(rows), self.resamples))
         b = len(own.distance)
-        tiny = np.finfo(float).tiny
-        ratio = own.distance / np.maximum(state.distance[:b], tiny)
-        variance = own.variance / np.maximum(state.variance[:b], tiny)
+        relative, variance = ratio(own.distance, state.distance[:b]), ratio(own.variance, state.variance[:b])
         return {
-            "diversity": interval(ratio[0], ratio[1:], 0.0),
+            "diversity": interval(relative[0], relative[1:], 0.0),
             "pairwise_distance": interval(own.distance[0], own.distance[1:], 0.0),
             "within_class_variance": interval(variance[0], variance[1:], 0.0),
         }

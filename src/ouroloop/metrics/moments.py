@@ -11,7 +11,7 @@ from pydantic import Field
 from ouroloop.keys import Key
 from ouroloop.metrics import frechet
 from ouroloop.metrics.base import Real, RowMetric
-from ouroloop.metrics.bootstrap import Estimate, interval
+from ouroloop.metrics.bootstrap import Estimate, interval, ratio
 from ouroloop.metrics.frechet import resampled_moments
 from ouroloop.metrics.spaces import FEATURES, Rows
 
@@ -28,9 +28,9 @@ def mean_error(*, real_mean: np.ndarray, generated_mean: np.ndarray) -> np.ndarr
 
 
 def trace_ratio(*, real_covariance: np.ndarray, generated_covariance: np.ndarray) -> np.ndarray:
-    """tr C_g / tr C_r: 1 as varied as real data, 0 collapsed to a point; shapes (..., d, d)."""
-    total = np.trace(real_covariance, axis1=-2, axis2=-1)
-    return np.trace(generated_covariance, axis1=-2, axis2=-1) / np.maximum(total, np.finfo(float).tiny)
+    """tr C_g / tr C_r: 1 as varied as real data, 0 collapsed to a point, NaN if these are one; shapes (..., d, d)."""
+    own, real = (np.trace(c, axis1=-2, axis2=-1) for c in (generated_covariance, real_covariance))
+    return ratio(own, real)
 
 
 def logdet_ratio(*, real_covariance: np.ndarray, generated_covariance: np.ndarray) -> np.ndarray:

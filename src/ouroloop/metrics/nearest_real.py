@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ouroloop.keys import Key
 from ouroloop.metrics.base import Floor, Real, RowMetric
-from ouroloop.metrics.bootstrap import Estimate, interval, resample_counts, share
+from ouroloop.metrics.bootstrap import Estimate, interval, ratio, resample_counts, share
 from ouroloop.metrics.distances import nearest
 from ouroloop.metrics.spaces import FEATURES, Rows
 
@@ -41,7 +41,8 @@ class NearestReal(RowMetric):
     the data. 'near_duplicates' is the share of generated rows at least as near to a training row as the nearest
     one per cent (`quantile`) of held-out rows: about `quantile` for new rows, 1 for copies.
 
-    Without held-out rows a training row's distance to the nearest other training row takes their place.
+    Without held-out rows a training row's distance to the nearest other training row takes their place. Where held-out
+    rows are copies of training rows themselves, 'nearest_real' has no unit to be measured in and is NaN.
     """
 
     features: Annotated[str | dict[str, Any], Field(description=FEATURES)] = "identity"
@@ -69,7 +70,7 @@ class NearestReal(RowMetric):
         distance = nearest_distance(real=state.train, generated=rows.x)
         weights = np.concatenate([np.ones((1, n)), resample_counts(key, n, self.resamples)])
         b = len(weights)
-        ratios = weights @ distance / n / np.maximum(state.means[:b], np.finfo(float).tiny)
+        ratios = ratio(weights @ distance / n, state.means[:b])
         near = (weights * (distance <= state.thresholds[:b, None])).sum(axis=1) / n
         return {
             "nearest_real": interval(ratios[0], ratios[1:], 0.0),
