@@ -99,6 +99,7 @@ FAMILIES: dict[str, dict[str, str]] = {
         "linear_verifier": "ouroloop.experiments.linear_verifier:LinearVerifier",
         "regression_loop": "ouroloop.experiments.closed_loops:RegressionLoop",
         "ridge_classifier": "ouroloop.experiments.ridge_classifier:RidgeClassifier",
+        "tabular_classifier": "ouroloop.experiments.tabular_classifier:TabularClassifier",
     },
 }
 
