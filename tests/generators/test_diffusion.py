@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from ouroloop.errors import SpecError
 from ouroloop.generators.diffusion import Diffusion
 from ouroloop.keys import Key
 from ouroloop.pool import Pool
@@ -74,3 +75,16 @@ def test_learns_two_classes(objective: str) -> None:
         mine = drawn.x[drawn.label == k]
         np.testing.assert_array_less(np.abs(mine.mean(axis=0) - means[k]), 0.2 * stds)
         np.testing.assert_allclose(mine.std(axis=0), stds, rtol=0.2)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"noise_low": 5.0, "noise_high": 1.0}, "noise_low: must be less than noise_high"),
+        ({"guidance_low": 3.0, "guidance_high": 3.0}, "guidance_low: must be less than guidance_high"),
+        ({"guidance_strength": 1.0, "condition_dropout": 0.0}, "condition_dropout: guidance needs"),
+    ],
+)
+def test_options_that_could_only_mislead_are_refused(options: dict[str, float], match: str) -> None:
+    with pytest.raises(SpecError, match=match):
+        Diffusion(**options)

@@ -258,6 +258,16 @@ def test_text_is_refused() -> None:
         Affine().fit(Pool.of(Samples.of(np.array(["a", "b"]))), key=Key(0))
 
 
+def test_rows_that_float32_cannot_tell_apart_are_refused() -> None:
+    """They were trained on as constants, which in a loop looks like collapse."""
+    noise = np.random.default_rng(0).normal(size=(60, 2))
+    fine, lost = 1e6 + 10.0 * noise, 1e6 + np.array([10.0, 0.01]) * noise
+    for rows in (fine, np.full((60, 2), 0.1), lost.astype(np.float32)):
+        Affine(steps=1).fit(Pool.of(Samples.of(rows)), key=Key(0))
+    with pytest.raises(DataError, match=r"1 of the 2 values of a row vary too little .* around 1e\+06"):
+        Affine(steps=1).fit(Pool.of(Samples.of(lost)), key=Key(0))
+
+
 def test_a_file_of_another_model_is_refused(tmp_path: Path) -> None:
     class Wider(Affine):
         def network(self, data: Summary) -> nn.Module:

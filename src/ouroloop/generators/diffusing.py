@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from ouroloop.errors import SpecError
 from ouroloop.generators.diffusion_process.cfg import ClassifierFree
 from ouroloop.generators.diffusion_process.denoiser import Denoiser, Objective, make_denoiser
 from ouroloop.generators.diffusion_process.samplers import SAMPLERS, Solver
@@ -22,7 +23,12 @@ __all__ = ["Diffusing"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Diffusing(StandardisedGenerator):
-    """A torch generator whose network is a denoiser. Members say what the network is."""
+    """A torch generator whose network is a denoiser. Members say what the network is.
+
+    Raises:
+        SpecError: a sampler's grid or a guidance interval that is empty, or guidance by a network that never learns to
+            do without labels.
+    """
 
     objective: Annotated[
         Objective, Field(description="diffusion (EDM preconditioning) or flow_matching (straight paths)")
@@ -46,6 +52,13 @@ class Diffusing(StandardisedGenerator):
     grid_curve: Annotated[
         float, Field(gt=0, description="how the sampler's grid crowds towards low noise (EDM's rho)")
     ] = 7.0
+
+    def __post_init__(self) -> None:
+        for low, high in (("noise_low", "noise_high"), ("guidance_low", "guidance_high")):
+            if not getattr(self, low) < getattr(self, high):
+                raise SpecError(f"{low}: must be less than {high}, got {getattr(self, low)} and {getattr(self, high)}")
+        if self.guidance_strength and not self.condition_dropout:
+            raise SpecError("condition_dropout: guidance needs rows that are trained on without their label; set 0.1")
 
     def backbone(self, data: Summary) -> nn.Module:
         """The network inside the denoiser, F(x, noise, label)."""

@@ -95,6 +95,23 @@ class Summary:
         if labels and self.classes is not None and "label" not in data.data_columns:
             raise DataError("the model was fitted with class labels, and the new training rows have no 'label' column")
 
+    def check_precision(self) -> None:
+        """Refuse rows whose spread is lost in float32, in which networks compute.
+
+        Raises:
+            DataError: an element that varies by less than four steps of float32 at its size (and by more than the
+                rounding of float64, which is no variation).
+        """
+        size, std = np.abs(self.mean), self.std
+        lost = (std > 1e-12 * size) & (std < 4 * np.finfo(np.float32).eps * size)
+        if self.dtype != np.float32 and lost.any():
+            at = int(np.argmax(lost))
+            raise DataError(
+                f"{int(lost.sum())} of the {lost.size} values of a row vary too little for their size, the first by "
+                f"{std.flat[at]:.3g} around {self.mean.flat[at]:.6g}: a network, which computes in float32, would see "
+                "them as constant; subtract a constant from the data first"
+            )
+
     def encode(self, labels: np.ndarray) -> np.ndarray:
         """Positions of labels in `classes`, int64, same shape.
 

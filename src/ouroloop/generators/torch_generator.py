@@ -220,6 +220,7 @@ class TorchGenerator:
 
     def _from_scratch(self, training: Pool, key: Key, device: torch.device) -> Trained:
         summary = Summary.of(training)
+        summary.check_precision()
         with isolated(key.child("initialise"), device):
             network = self._build(summary).to(device)
         return Trained(summary, network, None, {}, TrainingInfo(float("nan"), 0, 0, 0))
