@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
+from ouroloop.errors import DataError
 from ouroloop.keys import Key
 from ouroloop.metrics import frechet
 from ouroloop.metrics.frechet import FrechetTo, frechet_squared, moments, psd_root, resampled_moments
@@ -86,6 +87,12 @@ def test_moments_equal_numpy():
     np.testing.assert_allclose(moments(x).mean, x.mean(axis=0))
     np.testing.assert_allclose(moments(x).covariance, np.cov(x.T))
     assert not moments(x[:1]).covariance.any()
+
+
+def test_more_features_than_a_covariance_can_hold_are_refused():
+    """A motion of 196 x 263 numbers would ask for 21 GB."""
+    with pytest.raises(DataError, match="51,548 features.*set features: pca"):
+        moments(np.zeros((2, 51_548)))
 
 
 def test_block_resamples_have_the_spread_of_row_resamples():

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ouroloop.errors import DataError
 from ouroloop.keys import Key
 from ouroloop.metrics.bootstrap import resample_counts
 
@@ -28,6 +29,7 @@ _SMALLEST_BLOCKS = 16
 _FEWER_RESAMPLES_FROM = 256  # dimensions; an eigenproblem costs the cube of them
 _FEWER_RESAMPLES = 10
 _NO_RESAMPLES_FROM = 1024
+_MOST_FEATURES = 8192  # of a covariance: 512 MiB, and minutes for its root
 
 
 class Moments(NamedTuple):
@@ -38,7 +40,16 @@ class Moments(NamedTuple):
 
 
 def moments(x: np.ndarray) -> Moments:
-    """Mean and unbiased covariance of rows (n, d); the covariance of a single row is 0."""
+    """Mean and unbiased covariance of rows (n, d); the covariance of a single row is 0.
+
+    Raises:
+        DataError: more features than a covariance can have in memory.
+    """
+    if x.shape[1] > _MOST_FEATURES:
+        raise DataError(
+            f"rows have {x.shape[1]:,} features, and a covariance of more than {_MOST_FEATURES:,} is not computed; "
+            "set features: pca, or an extractor with fewer"
+        )
     mean = x.mean(axis=0)
     centred = x - mean
     return Moments(mean, centred.T @ centred / max(1, len(x) - 1))
