@@ -91,7 +91,7 @@ def test_moments_equal_numpy():
 
 def test_more_features_than_a_covariance_can_hold_are_refused():
     """A motion of 196 x 263 numbers would ask for 21 GB."""
-    with pytest.raises(DataError, match="51,548 features.*set features: pca"):
+    with pytest.raises(DataError, match=r"51,548 features.*set features: pca"):
         moments(np.zeros((2, 51_548)))
 
 
