@@ -53,6 +53,20 @@ def test_a_folder_is_put_on_the_floor(folder):
     assert (folder / "out" / "run" / "metrics.parquet").is_file()
 
 
+def test_files_of_any_name_are_corrected(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("tänzer (2).bvh", "CON.bvh", "a.b.bvh"):
+        write_motion(tmp_path / "in" / name, motion_from_positions(walking(20), 20.0, name="walk"))
+    code, text, error = call(tmp_path / "in", "--corrector", "refloor", "-o", tmp_path / "out", "--units", "cm")
+    assert code == 0, (text, error)
+    written = sorted(path.name for path in (tmp_path / "out" / "motions").iterdir())
+    assert written == ["a.b.bvh", "motion_CON.bvh", "t_nzer _2.bvh"]
+    (tmp_path / "file").write_text("")
+    code, _, error = call(tmp_path / "in", "--corrector", "refloor", "-o", tmp_path / "file")
+    assert code == 1
+    assert "is a file; choose a folder" in str(error)
+
+
 def test_strength_0_changes_nothing(folder):
     code, text, error = call(
         folder / "in", "--corrector", "smooth", "-o", folder / "out", "--correction-strength", 0, "--format", "npz"

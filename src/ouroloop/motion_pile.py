@@ -116,6 +116,8 @@ def correct_motions(
         raise SpecError(f"--on-failure: must be drop or keep_raw, got '{on_failure}'")
     if ending not in (".bvh", ".npz"):
         raise SpecError(f"--format: must be bvh or npz, got '{ending}'")
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out}: is a file; choose a folder, nothing was written")
     if out.exists() and any(out.iterdir()):
         raise DataError(f"{out}: is not empty; choose another folder, nothing was written")
     rows: list[_Row] = []
@@ -281,10 +283,17 @@ def _measured(positions: np.ndarray, fps: float) -> dict[str, float]:
 
 
 def _free(name: str, ending: str, taken: set[str]) -> str:
-    """A file name that is not taken yet; it then is."""
+    """A file name made of a motion's name that is not taken yet; it then is."""
+    import re
+
+    from ouroloop.errors import StoreError
     from ouroloop.names import safe_name
 
-    stem = safe_name(name)
+    stem = re.sub(r"[^A-Za-z0-9_.+=@ -]+", "_", name)[:100].strip(" ._") or "motion"
+    try:
+        safe_name(stem)
+    except StoreError:  # a name that some systems reserve
+        stem = f"motion_{stem}"
     found = next(n for i in range(len(taken) + 1) if (n := f"{stem}{f'-{i + 1}' if i else ''}{ending}") not in taken)
     taken.add(found)
     return found
