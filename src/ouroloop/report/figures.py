@@ -32,6 +32,7 @@ FORMATS = ("png", "pdf", "svg")
 _MARKERS = {"circle": "o", "square": "s", "triangle": "^", "diamond": "D"}
 _DASHES = {"": "-", "7 3": (0, (5, 2)), "2 3": (0, (1, 2)), "9 3 2 3": (0, (6, 2, 1, 2))}
 _COLUMN = 3.4  # inches: one column of a two-column page
+_LONG = 28  # letters of a label: longer ones stand below one another
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 8,
@@ -130,8 +131,9 @@ def _new_figure(width: float, height: float) -> Figure:
 
 
 def _chart_figure(chart: Chart) -> Figure:
-    columns = 1 if len(chart.lines) <= 4 else 2
-    entries = len(chart.lines) + bool(chart.floor) + len({_guess_label(guess) for guess in chart.guesses})
+    labels = [line.label for line in chart.lines] + sorted({_guess_label(guess) for guess in chart.guesses})
+    columns = 1 if len(chart.lines) <= 4 or max(map(len, labels)) > _LONG else 2
+    entries = len(labels) + bool(chart.floor)
     figure = _new_figure(_COLUMN, 2.1 + 0.145 * -(-entries // columns))
     axes = figure.subplots()
     log = is_log(chart)
