@@ -1,6 +1,6 @@
 """Measure the physics corrector: clean and damaged clips, help from outside, speed.
 
-    python benchmarks/physics_corrector.py clean|damaged|residual|speed [--clips 60] [--split val] [--json out.json]
+    python benchmarks/physics_corrector.py clean|damaged|residual|speed [--clips 60] [--split val] [--balance]
 
 Clips are those of the shared archive (../shared/data/motion); the truth is the clip itself, put on the floor. "closer"
 is the share of clips that end nearer to the truth than the damaged input. Penetration, floating and skating are those
@@ -138,14 +138,14 @@ def show(row: dict[str, Any]) -> None:
     )
 
 
-def residual(samples: list[Sample]) -> list[dict[str, Any]]:
+def residual(samples: list[Sample], balance: bool, count: int) -> list[dict[str, Any]]:
     """How many clips are tracked within 60 mm at each bound, without retries."""
     rows = []
     print(
         "| bound | fell | tracked, all | tracked, upright | median error mm | used bw / N m |\n"
         "|---|---|---|---|---|---|"
     )
-    for bound in BOUNDS:
+    for bound in BOUNDS[:count]:
         results = correct(
             [s.truth for s in samples], FPS, PhysicsOptions(bounds=ResidualBounds(*bound), recovery="blend")
         )
@@ -166,7 +166,7 @@ def speed(samples: list[Sample]) -> list[dict[str, Any]]:
     """Seconds of motion a second of processor (and of wall clock), stage by stage, one and two threads."""
     from ouroloop.motion.inverse_kinematics import inverse_kinematics
     from ouroloop.motion.physics.body import Body, to_simulator
-    from ouroloop.motion.physics.conditioning import condition
+    from ouroloop.motion.physics.conditioning import condition, denoised
     from ouroloop.motion.physics.engine import load_mujoco
     from ouroloop.motion.physics.humanoid import build_humanoid
 
@@ -183,7 +183,13 @@ def speed(samples: list[Sample]) -> list[dict[str, Any]]:
 
     print("| stage | x real time a processor second | x real time, wall clock |\n|---|---|---|")
     timed("inverse kinematics", lambda: [inverse_kinematics(s.truth, s.skeleton, FPS) for s in samples])
-    timed("conditioning", lambda: [condition(to_simulator(c), FPS, b) for c, b in zip(clips, bodies, strict=True)])
+
+    def mend() -> None:
+        for clip, body in zip(clips, bodies, strict=True):
+            positions, report = denoised(clip, FPS)
+            condition(to_simulator(positions), FPS, body, None, report)
+
+    timed("conditioning, with inverse kinematics", mend)
     mujoco, model = load_mujoco(), build_humanoid(bodies[0], 1 / 240, ResidualBounds()).model
     data, steps = mujoco.MjData(model), 4800
     mujoco.mj_step(model, data, 240)
@@ -205,12 +211,16 @@ def main() -> None:
     parser.add_argument("--split", default="val", choices=["train", "val"])
     parser.add_argument("--kinds", default=",".join(CORRUPTIONS))
     parser.add_argument("--modes", default="kin,sim,full")
+    parser.add_argument("--bounds", type=int, default=len(BOUNDS), help="residual: how many bounds, from the least")
+    parser.add_argument("--balance", action="store_true", help="residual: with the balance layer")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     samples = load(arguments.split, arguments.clips)
     print(f"{len(samples)} clips, {sum(len(s.truth) for s in samples) / FPS:.0f} s\n", flush=True)
-    if arguments.what in ("residual", "speed"):
-        rows = (residual if arguments.what == "residual" else speed)(samples)
+    if arguments.what == "residual":
+        rows = residual(samples, arguments.balance, arguments.bounds)
+    elif arguments.what == "speed":
+        rows = speed(samples)
     else:
         kinds = ["clean"] if arguments.what == "clean" else arguments.kinds.split(",")
         print(

@@ -49,6 +49,7 @@ class Physics:
         residual_lift: bound of the residual force up and down, in body weights.
         residual_torque: bound of the residual torque, in N m.
         recovery: what becomes of motions that the simulation loses.
+        balance: whether the feet push to keep balance; see `ouroloop.motion.physics.balance`.
         policy: a trained policy in the loop; see `ouroloop.motion.physics.policy`.
         threads: motions simulated at once.
 
@@ -74,6 +75,9 @@ class Physics:
             "kinematic version, kept as it was, or dropped"
         ),
     ] = "retry"
+    balance: Annotated[
+        bool, Field(description="let the feet push to keep balance: slower, and needs less help from outside")
+    ] = False
     policy: Annotated[
         str | None, Field(description="TorchScript or ONNX file of a policy that steers the servos; None: no policy")
     ] = None
@@ -112,6 +116,7 @@ class Physics:
             mode=self.mode,
             bounds=ResidualBounds(self.residual_force, self.residual_lift, self.residual_torque),
             recovery=self.recovery,
+            balance=self.balance,
             policy=self.policy,
             threads=self.threads,
         )

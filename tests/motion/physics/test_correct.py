@@ -11,6 +11,7 @@ from ouroloop.errors import DataError, MissingExtraError, SpecError
 from ouroloop.motion.examples import standing, walking
 from ouroloop.motion.physics.conditioning import ConditioningOptions
 from ouroloop.motion.physics.correct import correct
+from ouroloop.motion.physics.corruptions import CORRUPTIONS, apply, truth_of
 from ouroloop.motion.physics.engine import load_mujoco
 from ouroloop.motion.physics.humanoid import ResidualBounds
 from ouroloop.motion.physics.measures import joint_error, measure
@@ -64,6 +65,39 @@ def test_the_residual_stays_within_its_bounds(clips):
     for result in correct(clips[:2], FPS, PhysicsOptions(bounds=bounds, recovery="blend")):
         assert result.residual_force <= np.hypot(np.hypot(0.1, 0.1), 0.05) + 1e-9
         assert result.residual_torque <= 25.0 + 1e-6
+
+
+def test_balance_needs_no_help_to_stand_and_minds_no_neighbours():
+    options = PhysicsOptions(bounds=ResidualBounds(0.0, 0.0, 0.0), recovery="keep", balance=True)
+    clips = [standing(30), walking(10)]
+    together, alone = correct(clips, FPS, options), [correct([clip], FPS, options)[0] for clip in clips]
+    assert not together[0].fell
+    assert joint_error(together[0].positions, clips[0]) < 60
+    for a, b in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(a.positions, b.positions)
+    with pytest.raises(SpecError, match="choose one"):
+        PhysicsOptions(balance=True, policy="policy.pt")
+
+
+def test_backward_knees_are_bridged():
+    truth = walking(40)
+    bent = apply("knee_limit", truth, FPS, 3)
+    result = correct([bent], FPS, PhysicsOptions(mode="kinematic"))[0]
+    assert result.conditioning.bridged > 0
+    assert joint_error(result.positions, truth) < joint_error(bent, truth)
+
+
+@pytest.mark.parametrize("kind", [*CORRUPTIONS])
+def test_no_damage_stops_the_corrector(kind):
+    truth = walking(50)
+    damaged = apply(kind, truth, FPS, 1)
+    np.testing.assert_array_equal(damaged, apply(kind, truth, FPS, 1))
+    result = correct([damaged], FPS, PhysicsOptions(mode="kinematic"))[0]
+    assert result.positions.shape == damaged.shape
+    assert np.isfinite(result.positions).all()
+    assert truth_of(kind, truth, FPS).shape == damaged.shape
+    if kind in ("sink", "float", "ramp", "bob", "drift", "jitter_15mm"):
+        assert joint_error(result.positions, truth) < joint_error(damaged, truth)
 
 
 def test_no_help_is_no_help(clips):

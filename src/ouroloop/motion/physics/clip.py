@@ -8,7 +8,7 @@ import numpy as np
 
 from ouroloop.errors import DataError
 from ouroloop.motion.physics.body import Body, from_simulator, to_simulator
-from ouroloop.motion.physics.conditioning import ConditioningReport, condition
+from ouroloop.motion.physics.conditioning import ConditioningReport, condition, denoised
 from ouroloop.motion.physics.denoise import fill_missing
 from ouroloop.motion.physics.inverse_dynamics import FeedForward
 from ouroloop.motion.physics.kinematics import joint_rotations
@@ -81,10 +81,12 @@ def prepare(given: np.ndarray, fps: float, skeleton: Skeleton | None, options: P
     finite = np.isfinite(positions.reshape(len(positions), -1)).all(axis=1)
     if not finite.any():
         raise DataError("no frame without NaN or infinity: there is nothing to correct")
-    if not finite.all() or options.conditioning.denoise:
-        positions, filled = fill_missing(positions)
+    mends = options.mode != "simulation" and options.conditioning.denoise
+    if mends:
+        positions, report = denoised(positions, fps)
     else:
-        filled = 0
+        positions, filled = fill_missing(positions)
+        report = ConditioningReport(filled=filled)
     if len(positions) < _FEWEST:
         positions = np.concatenate([positions, np.repeat(positions[-1:], _FEWEST - len(positions), axis=0)])
     body = Body.of(skeleton or Skeleton.from_positions(positions))
@@ -97,13 +99,13 @@ def prepare(given: np.ndarray, fps: float, skeleton: Skeleton | None, options: P
         root, rotations, error = joint_rotations(body, inside, fps, refine=False)
         first = body.surface.lowest(*body.pose(root[:1], rotations[:1]))[..., 2].min()
         root[:, 2] -= first
-        report, rate = ConditioningReport(floor=float(first), fit_error=error), fps
+        report, rate = replace(report, floor=float(first), fit_error=error), fps
     else:
-        conditioned = condition(inside, fps, body, options.conditioning)
+        conditioned = condition(inside, fps, body, options.conditioning, report)
         root, rotations, rate = conditioned.root, conditioned.rotations, conditioned.rate
         report = conditioned.report
     height = -body.ball_radius if options.floor == "joints" else 0.0
-    report = ConditioningReport(**{**report.__dict__, "filled": filled, "floor": report.floor - height})
+    report = replace(report, floor=report.floor - height)
     return Clip(given, fps, body, root, rotations, rate, height, report)
 
 
@@ -156,6 +158,7 @@ def _faults(report: ConditioningReport) -> list[str]:
         (abs(report.floor) > 0.03, f"floor moved by {-1e2 * report.floor:+.0f} cm"),
         (report.floor_belief > 0.5, f"a floor that moved over {1e2 * report.floor_range:.0f} cm levelled"),
         (report.drift > 0.03, f"{1e2 * report.drift:.0f} cm/s of drift removed"),
+        (report.bridged > 0, "knees or elbows that bent the wrong way bridged"),
         (report.limit_excess > np.deg2rad(20), f"joints {np.rad2deg(report.limit_excess):.0f} degrees past a limit"),
     ]
     return [text for wrong, text in faults if wrong]

@@ -1,7 +1,8 @@
 """Kinematic conditioning: everything that can be mended without a simulator, before the simulator sees it.
 
-In order: pops and noise (`denoise`), inverse kinematics, joint limits, floor height and slow floor
-drift (`floor`), root drift and contacts (`contacts`), planted feet, level soles and toes (`foot_lock`).
+In order: gaps, pops and noise (`denoise`; a body is measured only then), inverse kinematics, joint limits (`limits`),
+floor height and slow floor drift (`floor`), root drift and contacts (`contacts`), planted feet, level soles and toes
+(`foot_lock`).
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from scipy.interpolate import CubicSpline
 
 from ouroloop.motion.physics.body import SOLE_POINTS, Body
 from ouroloop.motion.physics.contacts import FootContacts, detect_contacts, root_drift
-from ouroloop.motion.physics.denoise import despike, remove_noise
+from ouroloop.motion.physics.denoise import despike, fill_missing, remove_noise
 from ouroloop.motion.physics.floor import constant_floor, floor_curve
 from ouroloop.motion.physics.foot_lock import level_soles, lock_feet, roll_toes
 from ouroloop.motion.physics.kinematics import joint_rotations
-from ouroloop.motion.physics.limits import clamp_to_limits, limit_excess
+from ouroloop.motion.physics.limits import clamp_to_limits, limit_excess, mend_hinges
 from ouroloop.motion.physics.resampling import sample_times
 from ouroloop.motion.rotations import continuous, normalise
 
-__all__ = ["Conditioned", "ConditioningOptions", "ConditioningReport", "condition"]
+__all__ = ["Conditioned", "ConditioningOptions", "ConditioningReport", "condition", "denoised"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,8 @@ class ConditioningReport:
     Args:
         filled: frames that were missing or held. spikes: points that were replaced.
         noise: white noise in m, and cutoff in Hz that it was smoothed with (0: not at all).
-        limit_excess: rad beyond a joint limit at worst. floor: m, its height. floor_range: m, how far it moved.
+        limit_excess: rad beyond a joint limit at worst. bridged: frames in which a hinge bent the wrong way.
+        floor: m, its height. floor_range: m, how far it moved.
         floor_belief: in [0, 1], how far a moving floor was believed. drift: m/s, mean root drift removed.
         fit_error: m, mean distance of the fitted skeleton from the (denoised) joints.
     """
@@ -66,6 +68,7 @@ class ConditioningReport:
     noise: float = 0.0
     cutoff: float = 0.0
     limit_excess: float = 0.0
+    bridged: int = 0
     floor: float = 0.0
     floor_range: float = 0.0
     floor_belief: float = 0.0
@@ -89,22 +92,37 @@ class Conditioned:
     report: ConditioningReport
 
 
-def condition(positions: np.ndarray, fps: float, body: Body, options: ConditioningOptions | None = None) -> Conditioned:
+def denoised(positions: np.ndarray, fps: float) -> tuple[np.ndarray, ConditioningReport]:
+    """Joint positions (T, 22, 3) without gaps, pops and white noise: what a skeleton can be measured on."""
+    positions, filled = fill_missing(positions)
+    positions, spikes = despike(positions, fps)
+    positions, noise, cutoff = remove_noise(positions, fps)
+    return positions, ConditioningReport(filled=filled, spikes=spikes, noise=noise, cutoff=cutoff)
+
+
+def condition(
+    positions: np.ndarray,
+    fps: float,
+    body: Body,
+    options: ConditioningOptions | None = None,
+    report: ConditioningReport | None = None,
+) -> Conditioned:
     """Mend a clip kinematically.
 
     Args:
-        positions: (T, 22, 3) m in the simulator's axes, two frames or more, at least one of them finite.
+        positions: (T, 22, 3) m in the simulator's axes, two frames or more, without pops and noise (`denoised`).
+        report: what `denoised` found.
     """
     options = options or ConditioningOptions()
-    report = ConditioningReport()
-    if options.denoise:
-        positions, report = _denoised(positions, fps, report)
+    report = report or ConditioningReport()
     wanted = sample_times(len(positions), fps, options.rate)
     positions = CubicSpline(np.arange(len(positions)) / fps, positions)(wanted)
     rate = options.rate
     root, rotations, error = joint_rotations(body, positions, rate, cutoff=report.cutoff)
     report = replace(report, fit_error=error, limit_excess=float(limit_excess(rotations).max()))
     if options.limits:
+        rotations, bridged = mend_hinges(rotations, rate)
+        report = replace(report, bridged=bridged)
         rotations = clamp_to_limits(rotations)
     if options.floor:
         root, report = _on_floor(body, root, rotations, rate, options.moving_floor, report)
@@ -125,12 +143,6 @@ def condition(positions: np.ndarray, fps: float, body: Body, options: Conditioni
     if options.toes:
         rotations = roll_toes(body, root, rotations, rate)
     return Conditioned(root, continuous(normalise(rotations)), rate, contacts, report)
-
-
-def _denoised(positions: np.ndarray, fps: float, report: ConditioningReport) -> tuple[np.ndarray, ConditioningReport]:
-    positions, spikes = despike(positions, fps)
-    positions, noise, cutoff = remove_noise(positions, fps)
-    return positions, replace(report, spikes=spikes, noise=noise, cutoff=cutoff)
 
 
 def _soles(body: Body, root: np.ndarray, rotations: np.ndarray) -> np.ndarray:

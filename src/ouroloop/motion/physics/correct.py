@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from ouroloop.errors import DataError
+from ouroloop.motion.physics.balance import Balance
 from ouroloop.motion.physics.clip import Clip, finish, prepare, refuse
 from ouroloop.motion.physics.engine import load_mujoco, quiet
 from ouroloop.motion.physics.humanoid import build_humanoid
@@ -94,7 +95,7 @@ def _correct_group(
 
 def _simulate(clips: list[Clip], options: PhysicsOptions) -> None:
     """Track every clip at the bounds asked for, and those that are lost again with more help."""
-    controller = Policy(load_policy(options.policy)) if options.policy else None
+    controller = Policy(load_policy(options.policy)) if options.policy else Balance() if options.balance else None
     for clip in clips:
         clip.reference = resample(clip.root, clip.rotations, clip.rate, 1.0 / options.timestep)
     factors = (1.0, *(options.retries if options.recovery == "retry" else ()))

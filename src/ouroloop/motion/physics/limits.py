@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import binary_dilation
 
-from ouroloop.motion.rotations import continuous, from_euler, to_euler
+from ouroloop.motion.physics.filters import runs
+from ouroloop.motion.rotations import continuous, from_euler, normalise, to_euler
 
-__all__ = ["clamp_to_limits", "limit_excess"]
+__all__ = ["clamp_to_limits", "limit_excess", "mend_hinges"]
 
 # joint: order of intrinsic rotations, lower and upper bounds in degrees; x forward, y left, z up in the rest pose
 _LEFT: dict[int, tuple[str, tuple[float, float, float], tuple[float, float, float]]] = {
@@ -16,6 +18,11 @@ _LEFT: dict[int, tuple[str, tuple[float, float, float], tuple[float, float, floa
     1: ("YXZ", (-135, -60, -60), (50, 60, 60)),  # hip
     10: ("YXZ", (-50, -5, -5), (30, 5, 5)),  # toes
 }
+
+
+_HINGES = (4, 5, 18, 19)  # knees and elbows
+_BROKEN = np.deg2rad(10)
+_MARGIN = 0.25  # s
 
 
 def _both_sides() -> dict[int, tuple[str, np.ndarray, np.ndarray]]:
@@ -51,3 +58,36 @@ def limit_excess(rotations: np.ndarray) -> np.ndarray:
         angles = to_euler(rotations[:, joint], order)
         worst = np.maximum(worst, np.abs(angles - np.clip(angles, low, high)).max(axis=1))
     return worst
+
+
+def mend_hinges(rotations: np.ndarray, rate: float) -> tuple[np.ndarray, int]:
+    """Bridge stretches in which a knee or an elbow is bent far the wrong way.
+
+    Where a hinge is more than `_BROKEN` past its limit the frames before and after are suspect as well: what bent it
+    did so gradually. The stretch and `_MARGIN` seconds on either side are interpolated; a stretch that is as long as
+    half the clip is left alone.
+
+    Args:
+        rotations: (T, 22, 4) local. rate: frames a second.
+
+    Returns:
+        the rotations and the number of frames bridged (of all hinges).
+    """
+    result, bridged, frames = rotations.copy(), 0, np.arange(len(rotations))
+    for joint in _HINGES:
+        order, low, high = _LIMITS[joint]
+        angles = to_euler(rotations[:, joint], order)
+        excess = np.abs(angles - np.clip(angles, low, high)).max(axis=1)
+        broken = np.zeros(len(rotations), bool)
+        for start, stop in runs(excess > 0):
+            broken[start:stop] = excess[start:stop].max() > _BROKEN
+        if not broken.any():
+            continue
+        broken = np.asarray(binary_dilation(broken, iterations=max(1, round(_MARGIN * rate))), bool)
+        good = np.flatnonzero(~broken)
+        if len(good) < len(frames) / 2:
+            continue
+        track = continuous(rotations[:, joint])
+        result[:, joint] = normalise(np.stack([np.interp(frames, good, part) for part in track[good].T], axis=1))
+        bridged += int(broken.sum())
+    return result, bridged

@@ -27,6 +27,7 @@ class PhysicsOptions:
         lost_at: m, mean joint distance from the reference at which a clip counts as lost.
         floor: what lies at height 0, in and out: "joints" (the foot joints of a standing body, HumanML3D's habit) or
             "soles" (the surface of the soles).
+        balance: let the feet push to keep balance; slower, needs less help from outside. Not with a policy.
         policy: a TorchScript or ONNX file that steers the servos; see `ouroloop.motion.physics.policy`.
         timestep: s, of the simulator. threads: clips worked on at once. group: clips a batch.
         conditioning: see `ConditioningOptions`.
@@ -42,6 +43,7 @@ class PhysicsOptions:
     retries: tuple[float, ...] = (2.0, 4.0)
     lost_at: float = 0.4
     floor: Literal["joints", "soles"] = "joints"
+    balance: bool = False
     policy: str | None = None
     timestep: float = 1.0 / 240.0
     threads: int = 1
@@ -60,6 +62,8 @@ class PhysicsOptions:
         bounds = (self.bounds.horizontal, self.bounds.vertical, self.bounds.torque)
         if not all(bound >= 0 for bound in bounds):
             raise SpecError(f"bounds: got {bounds}; the residual wrench's bounds are 0 or more")
+        if self.balance and self.policy:
+            raise SpecError("balance and policy: got both; either steers the legs, so choose one")
         if self.threads < 1 or self.group < 1 or not 0 < self.timestep <= 0.02:
             raise SpecError(
                 f"threads {self.threads}, group {self.group}, timestep {self.timestep}: expected at least one thread, "
