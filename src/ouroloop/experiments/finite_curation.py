@@ -34,7 +34,7 @@ class FiniteCuration:
     """A loop that is curated by K-wise choices, on a finite set, over generations.
 
     Source:
-        Ferbach et al., arXiv 2407.09499, eq. 6, Lemmas 2.1 and 2.2, Theorems 2.1 to 2.3.
+        Ferbach et al., arXiv 2407.09499, eq. 6, Lemmas 2.1 and 2.2, Theorem 2.1, and its bounds with real data.
     """
 
     generations: Annotated[int, Field(ge=1, le=10_000, description="last generation")] = 20
@@ -125,13 +125,13 @@ class FiniteCuration:
         else:
             bound = curation.mixed_gain_bound(self.reference, self.rewards, self.choices, self.synthetic_ratio)
             steps = [float(bound)] * self.generations
-            source = f"{_FERBACH}, Theorem 2.3"
+            source = f"{_FERBACH}, bound with real data"
         note = "at least this"
         laws = [_law("expected_reward", "lower bound", source, "sufficient bound", note, np.array([start, *steps]))]
         most = float(curation.divergence_bound(self.synthetic_ratio, self.choices))
         if math.isfinite(most):
             line = np.full(self.generations + 1, most)
-            texts = ("upper bound", f"{_FERBACH}, Theorem 2.2", "sufficient bound", "at most this")
+            texts = ("upper bound", f"{_FERBACH}, bound with real data", "sufficient bound", "at most this")
             laws.append(_law("divergence", *texts, line))
         return laws
 
