@@ -11,7 +11,8 @@ diversity) with values $y_0 .. y_t$, turned so that more is worse:
 
 A signal **drifts** when its change is large enough to matter and either z_level reaches `jump`, or both z_level
 and z_trend reach `trend`. It **collapses** when it drifts, z_level reaches `jump`, and its change is as large as a
-loss of a good part of the data (`Signal.collapse`). The loop is as ill as its worst signal.
+loss of a good part of the data (`Signal.collapse`). At four times that size it collapses whatever the noise: the
+scatter of an explosion about a smooth curve would else excuse it. The loop is as ill as its worst signal.
 
 Rates of false alarms and delays to detection are measured in benchmarks/alarm_false_alarms.md.
 """
@@ -34,6 +35,7 @@ LEVELS = ("healthy", "drifting", "collapsing")
 Kind = Literal["quality", "diversity", "distance"]
 _LOSS = {"quality": "quality loss", "diversity": "diversity loss", "distance": "drift away from the real data"}
 _PRIOR = 4.0  # how many second differences the bootstrap spread weighs as much as
+_BEYOND = 4.0  # times `Signal.collapse`: a change that no noise excuses
 _NAMED = 3  # signals that a reason names
 
 
@@ -150,10 +152,14 @@ class CollapseAlarm:
         centred = times - times.mean()
         z_trend = float(centred @ values) / (sigma * float(np.sqrt(centred @ centred)))
         evidence = max(z_level / self.jump, min(z_level, z_trend) / self.trend)
-        effect = change / max(abs(baseline), np.finfo(float).tiny) if signal.relative else change
+        effect = float(change)
+        if signal.relative:  # infinite against a baseline of 0
+            effect /= max(abs(float(baseline)), float(np.finfo(float).tiny))
         drift = min(evidence, effect / signal.drift if signal.drift > 0 else np.inf)
         collapse = min(z_level / self.jump, effect / signal.collapse)
         severity = drift if drift < 1.0 else 1.0 + min(1.0, max(0.0, collapse))
+        if effect >= _BEYOND * signal.collapse:
+            severity = 2.0
         return _Verdict(name, float(severity), measured[0].value, measured[-1].value, float(z_level))
 
 
