@@ -44,6 +44,14 @@ def test_forecast_of_a_study_has_every_arm():
         assert arm.name in text
 
 
+def test_forecast_of_a_sweep_names_its_parameter(tmp_path):
+    code, text = call("forecast", "rmt-size", "-o", tmp_path / "f.svg")
+    assert code == 0, text
+    assert "n synthetic" in text
+    assert "t = " not in text
+    assert "synthetic" in (tmp_path / "f.svg").read_text()
+
+
 def test_forecast_says_when_nothing_is_known(tmp_path):
     spec = {**SPEC, "generator": "kde", "corrector": {"kind": "nearest_real"}, "regime": "real_only"}
     (tmp_path / "spec.yaml").write_text(yaml.safe_dump(spec))

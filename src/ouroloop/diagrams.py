@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ouroloop.errors import DataError
+from ouroloop.report.axis import GENERATIONS, Axis
 from ouroloop.theory import stability
 
 if TYPE_CHECKING:
@@ -40,12 +41,13 @@ def _save(figure: Figure, path: Path) -> Path:
     return path
 
 
-def draw_forecasts(forecasts: Mapping[str, Sequence[Forecast]], path: Path) -> Path:
+def draw_forecasts(forecasts: Mapping[str, Sequence[Forecast]], path: Path, axis: Axis = GENERATIONS) -> Path:
     """One panel a metric, one line an arm and law.
 
     Args:
         forecasts: arm -> its forecasts.
         path: .png, .pdf or .svg.
+        axis: what their values run over.
     """
     metrics = list(dict.fromkeys(f.metric for found in forecasts.values() for f in found))
     if not metrics:
@@ -63,7 +65,9 @@ def draw_forecasts(forecasts: Mapping[str, Sequence[Forecast]], path: Path) -> P
                     shown, color=f"C{number % 10}", ls=_DASHES[law.validity], lw=1.4, label=f"{label} ({law.validity})"
                 )
         axes.set_title(metric.replace("_", " "), loc="left", fontsize=9)
-        axes.set_xlabel("generation", fontsize=8)
+        axes.set_xlabel(axis.title, fontsize=8)
+        if axis.texts:
+            axes.set_xticks(range(len(axis.texts)), axis.texts)
         axes.tick_params(labelsize=7)
         axes.legend(fontsize=6, frameon=False)
         axes.spines[["top", "right"]].set_visible(False)

@@ -12,10 +12,11 @@ from ouroloop.errors import SpecError
 from ouroloop.samples import Samples
 
 if TYPE_CHECKING:
+    from ouroloop.report.axis import Axis
     from ouroloop.spec import Spec
     from ouroloop.theory.forecast import Forecast
 
-__all__ = ["forecast", "forecasts_for_rows", "forecasts_of"]
+__all__ = ["axis_of", "forecast", "forecasts_for_rows", "forecasts_of"]
 
 
 def forecast(spec: Spec, *, cache: Path | None = None) -> list[Forecast]:
@@ -84,3 +85,20 @@ def forecasts_of(source: str, overrides: Sequence[str] = (), *, cache: Path | No
         spec = study.spec(arm, study.seeds[0])
         found[arm.name] = forecast(spec, cache=cache) if isinstance(spec, Spec) else [*spec.build().forecasts()]
     return found
+
+
+def axis_of(source: str, overrides: Sequence[str] = ()) -> Axis:
+    """What the values of `forecasts_of` run over: generations, or a parameter that the study's experiment sweeps."""
+    from ouroloop.report import axis
+    from ouroloop.study import Study, study_names
+    from ouroloop.yaml_file import read_yaml
+
+    path = Path(source)
+    if path.is_file():
+        data = read_yaml(path).data
+        if not (isinstance(data, dict) and "arms" in data):
+            return axis.GENERATIONS
+    elif source not in study_names():
+        return axis.GENERATIONS
+    study = Study.read(source, overrides=overrides)
+    return axis.axis_of([study.spec(study.arms[0], study.seeds[0]).resolved()])

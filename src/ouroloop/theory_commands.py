@@ -61,16 +61,18 @@ def forecast(
     """Say what mathematics predicts for a specification: curves, how far they can be trusted, and their source."""
     from rich.markup import escape
 
-    from ouroloop.forecasting import forecasts_of
+    from ouroloop.forecasting import axis_of, forecasts_of
 
     found = forecasts_of(spec, set_ or [], cache=cache)
     if not any(found.values()):
         print("no closed form is known for this generator, regime and corrector; run it, then: ouroloop estimate RUN")
         return
     notes: dict[str, None] = {}
+    axis = axis_of(spec, set_ or [])
     for arm, laws in found.items():
         shown = _generations(laws)
-        table = _table(escape(arm) or "forecast", "metric", "law", "validity", *(f"t = {t}" for t in shown))
+        heads = [escape(axis.at(t)) if axis.texts else f"t = {t}" for t in shown]
+        table = _table(escape(arm) or "forecast", "metric", "law", "validity", *heads)
         for law in laws:
             table.add_row(law.metric, escape(law.label), law.validity, *(_number(law.values[t]) for t in shown))
             notes[
@@ -81,7 +83,7 @@ def forecast(
     if out is not None:
         from ouroloop.diagrams import draw_forecasts
 
-        print(f"figure: {draw_forecasts(found, out)}")
+        print(f"figure: {draw_forecasts(found, out, axis)}")
 
 
 def _generations(laws: list[Forecast]) -> list[int]:
