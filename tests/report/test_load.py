@@ -109,6 +109,14 @@ def test_names_come_from_the_folders_where_the_files_do_not_say(tmp_path: Path) 
     assert (arm.name, arm.label, arm.seeds, arm.last_generation) == ("my_arm", "my arm", (5,), 0)
 
 
+def test_a_run_without_an_arm_goes_by_its_name(make_runs: ModuleType, tmp_path: Path) -> None:
+    curves = {"fid": {"value": np.arange(3.0)}}
+    make_runs.write_run(tmp_path / "a", arm="", seed=0, curves=curves, spec="name: my loop\narm: ''\n")
+    make_runs.write_run(tmp_path / "b", arm="", seed=0, curves=curves, spec="{}\n")
+    labels = [arm.label for arm in load([tmp_path / "a", tmp_path / "b"]).arms]
+    assert labels == ["my loop", "b"]
+
+
 def test_arm_and_seed_of_a_run_that_measured_nothing_yet_come_from_run_json(tmp_path: Path) -> None:
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "run.json").write_text('{"arm": "mine", "seed": 4}')

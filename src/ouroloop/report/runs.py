@@ -113,7 +113,7 @@ def read_runs(path: Path) -> list[Run]:
     return [
         Run(
             path=path,
-            arm=arm,
+            arm=arm or default_arm,  # a run by itself belongs to no arm: it goes by its name
             seed=seed,
             tracks=tracks,
             spec=spec,
