@@ -142,13 +142,12 @@ def residual(samples: list[Sample], balance: bool, count: int) -> list[dict[str,
     """How many clips are tracked within 60 mm at each bound, without retries."""
     rows = []
     print(
-        "| bound | fell | tracked, all | tracked, upright | median error mm | used bw / N m |\n"
+        "| bound | fell | tracked, all | tracked, upright | median error mm (what fell: blended) | used bw / N m |\n"
         "|---|---|---|---|---|---|"
     )
     for bound in BOUNDS[:count]:
-        results = correct(
-            [s.truth for s in samples], FPS, PhysicsOptions(bounds=ResidualBounds(*bound), recovery="blend")
-        )
+        options = PhysicsOptions(bounds=ResidualBounds(*bound), recovery="blend", balance=balance)
+        results = correct([s.truth for s in samples], FPS, options)
         error = np.array([joint_error(r.positions, s.truth) for r, s in zip(results, samples, strict=True)])
         good = np.array([e < 60 and not r.fell for e, r in zip(error, results, strict=True)])
         upright = good[[s.upright for s in samples]]

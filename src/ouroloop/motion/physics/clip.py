@@ -23,6 +23,7 @@ __all__ = ["Clip", "finish", "prepare", "refuse"]
 
 _FEWEST = 4  # frames that a spline and a skeleton need: shorter clips are held to that length
 _TALLEST, _SHORTEST = 3.0, 0.5  # m: what a human's stature is taken to lie between
+_FOLLOWED = 50.0  # mm: a motion that the simulation follows less well is not what it was
 _LOOK_EVERY = 4  # steps of the simulator between looks at the tracking error
 _NOTICED_FORCE, _NOTICED_TORQUE = 0.02, 5.0  # body weights, N m: less help than this is none
 
@@ -146,6 +147,8 @@ def _verdict(clip: Clip, result: PhysicsResult) -> tuple[PhysicsVerdict, str]:
     help_ = "" if clip.factor == 1.0 else f" (tracked with {clip.factor:g} times the bounds)"
     if found:
         return PhysicsVerdict.CORRECTED, "; ".join(found) + help_
+    if result.tracking_error > _FOLLOWED:
+        return PhysicsVerdict.CORRECTED, f"followed to {result.tracking_error:.0f} mm only" + help_
     return PhysicsVerdict.UNCHANGED, "no fault that physics can see" + help_
 
 
