@@ -36,8 +36,8 @@ def settings(part: Part, axis: Axis) -> list[Part]:
     Raises:
         SpecError: a value that the swept option does not allow.
     """
-    assert dataclasses.is_dataclass(part)
-    fields = {field.name: getattr(part, field.name) for field in dataclasses.fields(part) if field.init}
+    raw: Any = part
+    fields = {field.name: getattr(raw, field.name) for field in dataclasses.fields(raw) if field.init}
     model = options.options_model(type(part))
     found = []
     for value in axis.values:
@@ -46,7 +46,7 @@ def settings(part: Part, axis: Axis) -> list[Part]:
         except ValidationError as error:
             texts = "; ".join(text for _, text in options.explain(error, ()))
             raise SpecError(f"values: {axis.name} {texts}") from error
-        found.append(dataclasses.replace(part, **{axis.name: getattr(checked, axis.name)}))
+        found.append(dataclasses.replace(raw, **{axis.name: getattr(checked, axis.name)}))
     return found
 
 
