@@ -63,6 +63,12 @@ _WORKS: dict[str, tuple[str, str, str, str]] = {
         "2024",
         "2410.08942",
     ),
+    "fu2024theoretical": (
+        "Fu, Shi and others",
+        "Towards Theoretical Understandings of Self-Consuming Generative Models",
+        "2024",
+        "2402.11778",
+    ),
     "karras2022edm": (
         "Karras, Tero and Aittala, Miika and Aila, Timo and Laine, Samuli",
         "Elucidating the Design Space of Diffusion-Based Generative Models",
@@ -103,6 +109,16 @@ _USED_BY: dict[tuple[str, str], tuple[str, ...]] = {
     ("corrector", "transport"): ("gillman2024selfcorrecting",),
     ("corrector", "curate"): ("ferbach2024curated",),
     ("corrector", "verifier"): ("feng2024verification", "elfirdoussi2024maximizing"),
+    ("experiment", "discrete_loop"): ("kazdan2024collapse",),
+    ("experiment", "distorted_loop"): ("gillman2024selfcorrecting", "bertrand2024stability"),
+    ("experiment", "finite_curation"): ("ferbach2024curated",),
+    ("experiment", "gaussian_loop"): ("kazdan2024collapse", "gerstgrasser2024accumulating"),
+    ("experiment", "kernel_loop"): ("fu2024theoretical",),
+    ("experiment", "kernel_mixture"): ("fu2024theoretical",),
+    ("experiment", "linear_verifier"): ("feng2024verification",),
+    ("experiment", "regression_loop"): ("gerstgrasser2024accumulating", "kazdan2024collapse"),
+    ("experiment", "ridge_classifier"): ("elfirdoussi2024maximizing", "feng2024verification"),
+    ("experiment", "tabular_classifier"): ("elfirdoussi2024maximizing",),
     ("generator", "diffusion"): ("karras2022edm",),
     ("generator", "image_diffusion"): ("karras2022edm", "lu2022dpmpp", "ho2022cfg"),
     ("metrics", "fid"): ("heusel2017gans",),
@@ -115,7 +131,7 @@ def bibtex_for(specs: Iterable[Mapping[str, Any]]) -> str:
     """BibTeX entries of the software and of every work that the specifications' parts come from."""
     keys: dict[str, None] = {}
     for spec in specs:
-        for field in ("regime", "corrector", "generator", "metrics"):
+        for field in ("regime", "corrector", "generator", "metrics", "experiment"):
             given = spec.get(field, [])
             parts = list(given) if isinstance(given, list) else [given]
             for part in parts:

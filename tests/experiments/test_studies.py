@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from ouroloop import registry
+from ouroloop.citations import bibtex_for
 from ouroloop.errors import DataError, PartError, SpecError, StoreError
 from ouroloop.estimation import estimate_runs
 from ouroloop.experiments.ridge_classifier import RidgeClassifier
@@ -164,6 +166,11 @@ def test_tables_name_the_axis(done):
     text = console.export_text()
     assert "label noise 0.7" in text
     assert "last common label noise" in text
+
+
+def test_every_experiment_says_what_to_cite():
+    for kind in registry.names("experiments"):
+        assert "arxiv.org" in bibtex_for([{"experiment": {"kind": kind}}]), kind
 
 
 def test_runs_over_different_axes_are_not_shown_together(done, tmp_path):
