@@ -81,7 +81,7 @@ def test_parts_never_import_vision_or_audio_packages():
         assert not tops & {"torchvision", "torchaudio", "pandas"}, path
 
 
-FAMILIES = {"generators", "correctors", "metrics", "regimes", "datasets", "theory", "report", "studies"}
+FAMILIES = {"generators", "correctors", "metrics", "regimes", "datasets", "theory", "report", "studies", "experiments"}
 DRIVERS = {"loop", "step", "store", "assemble", "backends", "cli", "study", "spec", "features"}
 CONTRACTS = ("errors", "keys", "samples", "pool", "correction", "protocols", "arrays", "progress")
 KNOWS: dict[str, set[str]] = {  # of all these, what files of a folder (or a module) may import besides their own

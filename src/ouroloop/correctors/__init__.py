@@ -1,7 +1,7 @@
 """Correctors: what happens to synthetic samples before they are trained on.
 
 Members: `identity`, `ideal`, `cluster`, `transport`, `nearest_real`, `histogram`, `curate`,
-`verifier`, `chain`; `strength` gives every
+`verifier`, `chain`, and for motions `physics`, `contact`, `refloor`, `smooth`, `roundtrip`; `strength` gives every
 one of them SCSC's correction strength, `function` makes one of a plain function.
 
 A corrector may carry two class attributes. ``whole_shard = True``: what it does to a row depends on the other rows
