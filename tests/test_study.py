@@ -215,7 +215,13 @@ def test_an_interrupted_study_goes_on(tmp_path):
     """SIGINT in the middle of the command line; the second start finishes with the numbers of one start."""
     path = write(tmp_path, base={**TOY["base"], "generations": 40})
     command = [sys.executable, "-m", "ouroloop.cli", "study", str(path), "--workers", "1"]
-    process = subprocess.Popen([*command, "-o", str(tmp_path / "cut")], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def listen():  # a test run in the background of a shell inherits deafness to SIGINT
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    process = subprocess.Popen(
+        [*command, "-o", str(tmp_path / "cut")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=listen
+    )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not list(tmp_path.glob("cut/*/seed-*/generations/0003")):
         time.sleep(0.02)

@@ -223,12 +223,12 @@ def _correct_batch(
     for rate in sorted({motion.fps for (motion, _), use in zip(batch, chosen, strict=True) if use}):
         members = [i for i, (motion, _) in enumerate(batch) if chosen[i] and motion.fps == rate]
         positions = [batch[i][1] for i in members]
-        results = part.simulate(positions, rate) if hasattr(part, "simulate") else [None] * len(members)
-        if results and results[0] is not None:
-            moved = [r.positions for r in results], part.verdicts(results)
+        if hasattr(part, "simulate"):
+            results = part.simulate(positions, rate)
+            found = zip([r.positions for r in results], part.verdicts(results), results, strict=True)
         else:
-            moved = part.judge(positions, rate)
-        answers |= dict(zip(members, zip(*moved, results, strict=True), strict=True))
+            found = zip(*part.judge(positions, rate), [None] * len(members), strict=True)
+        answers |= dict(zip(members, found, strict=True))
     for index, (motion, before) in enumerate(batch):
         after, verdict, result = answers.get(index, (before, Verdict.KEPT, None))
         row = _row(motion, before, after, verdict, result)
@@ -335,8 +335,8 @@ def _record(path: Path, spec: dict[str, Any], rows: list[_Row], shown: _Shown) -
     with store.lock():
         for generation, (when, features) in enumerate((("before", shown.before), ("after", shown.after))):
             with store.begin(generation) as writer:
-                if features:
-                    columns = _padded(features) | {"caption": np.array(shown.caption)}
+                columns = _padded(features) | {"caption": np.array(shown.caption)} if features else {}
+                if columns:
                     writer.preview("preview", columns)
                 if generation:
                     known = [row for row in rows if np.isfinite(row.distance_moved)]
@@ -345,7 +345,7 @@ def _record(path: Path, spec: dict[str, Any], rows: list[_Row], shown: _Shown) -
                     distances = np.array([row.distance_moved for row in known])
                     table = {"id": ids, "parent": ids, "verdict": verdicts, "distance": distances}
                     writer.corrections().write(table)
-                if generation and features:
+                if generation and columns:
                     pair = {"before": _padded(shown.before)["x"], **columns}
                     pair |= {"verdict": np.array(shown.verdict, np.int8), "distance": np.array(shown.distance)}
                     writer.preview("corrections_preview", pair)

@@ -108,6 +108,8 @@ def test_build():
     assert {build(name).name.partition("-")[0] for name in registry.names("features")} == {
         "classifier",
         "identity",
+        "motion",
+        "motion_physics",
         "pca",
     }
 

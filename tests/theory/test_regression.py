@@ -155,7 +155,7 @@ def test_published_figures():
     t=st.integers(0, 50),
     n=st.integers(1, 60) | st.just(10**9),
     d=st.integers(1, 50),
-    noise=st.floats(0, 1e6),
+    noise=st.just(0.0) | st.floats(1e-200, 1e6),  # below, subnormal numbers lose digits
     ratio=st.sampled_from([0.0, 1.0, 1e6]),
 )
 def test_never_nan_and_ordered(regime, t, n, d, noise, ratio):

@@ -204,7 +204,7 @@ def _write_mp4(path: Path, pictures: Sequence[Any], fps: float) -> None:
     temporary = path.with_name(temporary_name(path.name) + ".mp4")
     with storing(path):
         try:
-            writer = imageio_ffmpeg.write_frames(str(temporary), pictures[0].size, fps=fps, macro_block_size=2)
+            writer = imageio_ffmpeg.write_frames(str(temporary), pictures[0].size, fps=fps, macro_block_size=2)  # pyright: ignore[reportArgumentType]
             writer.send(None)
             for picture in pictures:
                 writer.send(picture.tobytes())
