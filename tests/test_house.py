@@ -38,7 +38,7 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-HEAVY = ("torch", "sklearn", "scipy", "pandas", "matplotlib", "pyarrow", "zuko", "torchvision", "torchaudio")
+HEAVY = ("torch", "sklearn", "scipy", "pandas", "matplotlib", "pyarrow", "zuko", "mujoco", "torchvision", "torchaudio")
 COMMAND = """
 import sys
 from ouroloop.cli import main

@@ -42,7 +42,6 @@ class PhysicsResult:
         assistance: factor on the bounds at which the returned motion was simulated; 0: it was not.
         residual_force: body weights, mean size of the residual force; residual_torque: N m.
         residual_share: share of the frames with more than 2 % of a body weight or 5 N m of help.
-        torque_limited: share of the joint servos' frames within 1 % of their torque limit.
         distance_moved: mm, mean joint distance from the input.
         conditioning: what was mended kinematically.
         skeleton, root, rotations: the motion as bones and local rotations, y up; None where there is none.
@@ -57,7 +56,6 @@ class PhysicsResult:
     residual_force: float = 0.0
     residual_torque: float = 0.0
     residual_share: float = 0.0
-    torque_limited: float = 0.0
     distance_moved: float = 0.0
     conditioning: ConditioningReport = field(default_factory=ConditioningReport)
     skeleton: Skeleton | None = None
