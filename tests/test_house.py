@@ -93,6 +93,7 @@ KNOWS: dict[str, set[str]] = {  # of all these, what files of a folder (or a mod
     "datasets": set(),
     "theory": set(),
     "report": {"store"},
+    "experiments": {"theory", "datasets"},  # simulated loops and their laws; tables of real features
     **{module: set() for module in CONTRACTS},
 }
 
