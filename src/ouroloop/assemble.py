@@ -72,7 +72,8 @@ def assemble(spec: Mapping[str, Any], objects: Mapping[str, Any], *, cache: Path
         on_failure=spec["on_failure"],
     )
     fingerprint = {**semantic(spec), "data_sha256": _content(data.real, data.held_out)}
-    return Assembly(step, dict(spec), fingerprint, [f.to_dict() for f in forecasts_for_rows(spec, data.real)])
+    forecasts = [f.to_dict() for f in forecasts_for_rows(spec, data.real, data.held_out)]
+    return Assembly(step, dict(spec), fingerprint, forecasts)
 
 
 def describe_part(family: str, value: Any, field: str) -> tuple[dict[str, Any], Any]:

@@ -33,15 +33,23 @@ def forecast(spec: Spec, *, cache: Path | None = None) -> list[Forecast]:
         raise SpecError("data: was given from Python; a forecast from a file needs data that the file names")
     dataset = options.build("datasets", resolved["data"])
     loaded = dataset.load(key=Key(resolved["seed"]).child("data"), cache=cache)
-    return forecasts_for_rows(resolved, loaded.real)
+    return forecasts_for_rows(resolved, loaded.real, loaded.held_out)
 
 
-def forecasts_for_rows(resolved: Mapping[str, Any], real: Samples) -> list[Forecast]:
-    """The same with the real rows at hand."""
+def forecasts_for_rows(resolved: Mapping[str, Any], real: Samples, held_out: Samples | None = None) -> list[Forecast]:
+    """The same with the real rows at hand, and the held-out ones that metrics compare with."""
     from ouroloop.theory.forecast import forecasts_for
+    from ouroloop.theory.forecast_discrete import discrete_forecasts
+    from ouroloop.theory.forecast_kde import kde_forecasts
 
-    dim = int(np.prod(real.x.shape[1:], dtype=int)) if real.x.dtype.kind in "fiu" else 0
-    return [*forecasts_for(resolved, n_real=len(real), dim=dim), *_curated(resolved, real)]
+    numeric = real.x.dtype.kind in "fiu"
+    dim = int(np.prod(real.x.shape[1:], dtype=int)) if numeric else 0
+    found = [*forecasts_for(resolved, n_real=len(real), dim=dim), *_curated(resolved, real)]
+    if numeric:
+        compared = real if held_out is None else held_out
+        found += kde_forecasts(resolved, *(table.x.reshape(len(table), dim) for table in (real, compared)))
+        found += discrete_forecasts(resolved, real.x)
+    return found
 
 
 def _curated(resolved: Mapping[str, Any], real: Samples) -> list[Forecast]:

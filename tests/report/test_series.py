@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,9 +11,18 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ouroloop.errors import StoreError
 from ouroloop.report.load import Arm, load
 from ouroloop.report.runs import Forecast
-from ouroloop.report.series import Series, disagreement, floor_band, forecasts_of, interval_of_mean, series_of
+from ouroloop.report.series import (
+    Series,
+    contradictions,
+    disagreement,
+    floor_band,
+    forecasts_of,
+    interval_of_mean,
+    series_of,
+)
 
 
 @given(st.integers(2, 9), st.integers(0, 10_000))
@@ -89,8 +99,8 @@ def test_forecast_column_stands_in_for_a_missing_file(make_runs: ModuleType, tmp
     assert forecast.validity == ""
 
 
-def exact(values: np.ndarray, validity: str = "exact") -> Forecast:
-    return Forecast("fid", "f", "", validity, "", "", values)
+def exact(values: np.ndarray, validity: str = "exact", **fields: Any) -> Forecast:
+    return Forecast("fid", "f", "", validity, "", "", values, **fields)
 
 
 def series(values: np.ndarray) -> Series:
@@ -133,8 +143,58 @@ def test_deterministic_runs_agree_only_with_the_same_numbers() -> None:
 
 
 @pytest.mark.parametrize("validity", ["asymptotic", "sufficient bound", "heuristic", ""])
-def test_only_exact_forecasts_are_judged(validity: str) -> None:
+def test_what_states_no_error_and_no_side_is_not_judged(validity: str) -> None:
     assert disagreement(series(np.ones((4, 3))), exact(np.full(3, 9.0), validity)) is None
+    assert disagreement(series(np.ones((4, 3))), exact(np.full(3, 9.0), "heuristic", error=np.zeros(3))) is None
+
+
+@pytest.mark.parametrize("seeds", [2, 8])
+def test_an_error_that_is_stated_is_allowed_beside_the_sampling_error(seeds: int) -> None:
+    values = np.random.default_rng(3).normal(5, 0.1, (seeds, 40_000))
+    apart = np.full(40_000, 0.5)
+    true = disagreement(series(values), exact(np.full(40_000, 4.5), "asymptotic", error=apart))
+    assert true == pytest.approx(0.0027 / 2, abs=4 * 0.00026)  # at the limit of what is stated: one tail is left
+    assert disagreement(series(values), exact(np.full(40_000, 5.0), "asymptotic", error=apart)) == pytest.approx(
+        0.0, abs=0.002
+    )
+    if seeds == 8:
+        assert disagreement(series(values), exact(np.full(40_000, 3.0), "asymptotic", error=apart)) == 1.0
+    nothing = np.full(40_000, np.inf)  # says that it does not know
+    assert disagreement(series(values), exact(np.full(40_000, 3.0), "asymptotic", error=nothing)) == 0.0
+
+
+@pytest.mark.parametrize(("bound", "wrong"), [("upper", 4.0), ("lower", 6.0)])
+def test_a_bound_is_contradicted_on_its_wrong_side_alone(bound: str, wrong: float) -> None:
+    values = np.random.default_rng(4).normal(5, 0.1, (8, 50))
+    right = 10.0 - wrong
+    assert disagreement(series(values), exact(np.full(50, wrong), "sufficient bound", bound=bound)) == 1.0
+    assert disagreement(series(values), exact(np.full(50, right), "sufficient bound", bound=bound)) == 0.0
+
+
+def test_errors_of_seeds_are_joined_and_told(make_runs: ModuleType, tmp_path: Path) -> None:
+    law = {"metric": "fid", "label": "law", "validity": "asymptotic", "values": [1.0, 3.0], "units": "m"}
+    for seed, error in enumerate(([0.5, None], [0.25, 0.5])):
+        forecasts = [{**law, "error": error}]
+        make_runs.write_run(
+            tmp_path / f"seed-{seed}", arm="a", seed=seed, curves={"fid": {"value": np.ones(2)}}, spec="{}\n",
+            forecasts=forecasts,
+        )  # fmt: skip
+    (forecast,) = forecasts_of(load([tmp_path]).arms[0], "fid")
+    assert forecast.error is not None
+    np.testing.assert_array_equal(forecast.error, [0.5, np.inf])
+    assert forecast.stated_error == "stated error at most 0.5 m"
+
+
+@pytest.mark.parametrize("error", [[0.5], ["much"], 0.5])
+def test_an_error_that_does_not_fit_is_refused(make_runs: ModuleType, tmp_path: Path, error: Any) -> None:
+    law = {"metric": "fid", "label": "law", "validity": "asymptotic", "values": [1.0, 3.0], "error": error}
+    with pytest.raises(StoreError, match="forecast 'fid'"):
+        arm_of(make_runs, tmp_path, [{"value": np.ones(2)}], [law])
+
+
+def test_contradicted_forecasts_are_named(gaussian: Path) -> None:
+    (text,) = contradictions(load([gaussian]))
+    assert re.fullmatch(r"γ = 0\.3: gaussian_w2 contradicts the exact 'finite-n loop' at \d+ % of generations", text)
 
 
 def test_one_seed_or_no_common_generation_is_not_judged() -> None:

@@ -165,10 +165,31 @@ def test_a_forecast_is_plain_json_with_null_where_there_is_no_value():
         "note": "",
         "units": "",
         "values": [1.0, None],
+        "error": [0.0, 0.0],
     }
 
 
-@pytest.mark.parametrize("wrong", [{"validity": "sure"}, {"values": [math.nan]}, {"values": 1.0}, {"values": [[1.0]]}])
+def test_only_an_exact_law_states_its_error_by_itself():
+    texts = {"metric": "m", "label": "", "source": "", "note": "", "units": "", "values": [1.0, 2.0]}
+    assert Forecast(validity="asymptotic", **texts).to_dict()["error"] is None
+    assert Forecast(validity="asymptotic", error=np.array([0.5, math.inf]), **texts).to_dict()["error"] == [0.5, None]
+    lower = Forecast(validity="sufficient bound", bound="lower", **texts).to_dict()
+    assert (lower["bound"], lower["error"]) == ("lower", None)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"validity": "sure"},
+        {"values": [math.nan]},
+        {"values": 1.0},
+        {"values": [[1.0]]},
+        {"error": [-1.0]},
+        {"error": [math.nan]},
+        {"error": [0.0, 0.0]},
+        {"bound": "left"},
+    ],
+)
 def test_forecasts_that_say_nothing_are_refused(wrong):
     fields = {"metric": "m", "label": "", "source": "", "validity": "exact", "note": "", "units": "", "values": [0.0]}
     with pytest.raises(SpecError):

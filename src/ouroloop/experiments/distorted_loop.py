@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -95,16 +95,17 @@ class DistortedLoop:
         spare = stretch - 1.0 - strength
         threshold = np.full(len(ratio), (1.0 + strength) / spare if spare > 0.0 else np.inf)
         theorem = "Gillman et al., arXiv 2402.07087, Theorem 4.3; for strength 0 Bertrand et al., arXiv 2310.00429"
+        bound = "sufficient bound" if stretch <= 1.0 else "heuristic"  # of a faithful sampler, or one that shrinks
         return [
             _law("factor", "spectral radius", _DERIVED, "asymptotic", "many rows", radius),
-            _law("factor", "certificate", theorem, "sufficient bound", "stable where below 1; faithful sampler", rate),
+            _law("factor", "certificate", theorem, bound, "stable where below 1; faithful sampler", rate),
             _law("variance", "limit", _DERIVED, "asymptotic", "many rows and generations", limit),
             _law("boundary", "exact threshold", _DERIVED, "asymptotic", "many rows", threshold),
         ]
 
 
 def _law(metric: str, label: str, source: str, validity: str, note: str, values: object) -> Forecast:
-    texts = {"label": label, "source": source, "validity": validity, "note": note, "units": ""}
+    texts: dict[str, Any] = {"label": label, "source": source, "validity": validity, "note": note, "units": ""}
     return Forecast(metric=metric, values=np.asarray(values, np.float64), **texts)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -126,8 +126,8 @@ class FiniteCuration:
             bound = curation.mixed_gain_bound(self.reference, self.rewards, self.choices, self.synthetic_ratio)
             steps = [float(bound)] * self.generations
             source = f"{_FERBACH}, bound with real data"
-        note = "at least this"
-        laws = [_law("expected_reward", "lower bound", source, "sufficient bound", note, np.array([start, *steps]))]
+        texts = ("lower bound", source, "sufficient bound", "at least this")
+        laws = [_law("expected_reward", *texts, np.array([start, *steps]), bound="lower")]
         most = float(curation.divergence_bound(self.synthetic_ratio, self.choices))
         if math.isfinite(most):
             line = np.full(self.generations + 1, most)
@@ -144,6 +144,8 @@ class FiniteCuration:
         return np.stack(track)
 
 
-def _law(metric: str, label: str, source: str, validity: str, note: str, values: np.ndarray) -> Forecast:
-    texts = {"label": label, "source": source, "validity": validity, "note": note, "units": ""}
-    return Forecast(metric=metric, values=values, **texts)
+def _law(
+    metric: str, label: str, source: str, validity: str, note: str, values: np.ndarray, *, bound: str = "upper"
+) -> Forecast:
+    texts: dict[str, Any] = {"label": label, "source": source, "validity": validity, "note": note, "units": ""}
+    return Forecast(metric=metric, values=values, bound=bound, **texts)

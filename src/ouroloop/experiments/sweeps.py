@@ -50,13 +50,13 @@ def settings(part: Part, axis: Axis) -> list[Part]:
     return found
 
 
-def forecast_over(points: Sequence[Part], law: Callable[[Part], float], **texts: str) -> Forecast:
+def forecast_over(points: Sequence[Part], law: Callable[[Part], float], **texts: Any) -> Forecast:
     """A forecast of one value a point; infinity (nothing to show) where the law has none.
 
     Args:
         points: the experiment at every point.
         law: may raise SpecError.
-        texts: metric, label, source, validity and note of the forecast.
+        texts: metric, label, source, validity and note of the forecast, and any of its further fields.
     """
     values = []
     for point in points:

@@ -38,7 +38,12 @@ class Track:
 
 @dataclass(frozen=True, eq=False)
 class Forecast:
-    """What theory predicts for a metric; `values[t]` belongs to generation t, shape (T + 1,)."""
+    """What theory predicts for a metric; `values[t]` belongs to generation t, shape (T + 1,).
+
+    Args:
+        error: by how much the formula itself may be off, shape (T + 1,); None where it does not say.
+        bound: of a sufficient bound "upper" or "lower"; empty where it does not say.
+    """
 
     metric: str
     label: str
@@ -47,6 +52,15 @@ class Forecast:
     note: str
     units: str
     values: np.ndarray
+    error: np.ndarray | None = None
+    bound: str = ""
+
+    @property
+    def stated_error(self) -> str:
+        """The greatest stated error in words; empty where there is none to tell of."""
+        finite = self.error[np.isfinite(self.error)] if self.error is not None else np.array([])
+        most = finite.max(initial=0.0)
+        return f"stated error at most {most:.2g} {self.units}".rstrip() if most > 0 else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,9 +218,22 @@ def _forecasts(path: Path) -> tuple[Forecast, ...]:
 
 
 def _forecast(path: Path, entry: Mapping[str, Any]) -> Forecast:
+    values = _curve(path, entry, "values", np.nan)
+    error = _curve(path, entry, "error", np.inf) if entry.get("error") is not None else None
+    if error is not None and error.shape != values.shape:
+        raise StoreError(
+            f"{path}: forecast '{entry['metric']}' states {len(error)} errors for {len(values)} values; expected one each"
+        )
+    text = {name: str(entry.get(name) or "") for name in ("label", "source", "validity", "note", "units", "bound")}
+    return Forecast(metric=str(entry["metric"]), values=values, error=error, **text)
+
+
+def _curve(path: Path, entry: Mapping[str, Any], name: str, missing: float) -> np.ndarray:
+    """A list of numbers with null where there is none."""
     try:
-        values = np.asarray([np.nan if v is None else v for v in entry.get("values", [])], dtype=np.float64)
+        curve = np.asarray([missing if v is None else v for v in entry.get(name, [])], dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise StoreError(f"{path}: the values of forecast '{entry['metric']}' are not numbers ({error})") from error
-    text = {name: str(entry.get(name) or "") for name in ("label", "source", "validity", "note", "units")}
-    return Forecast(metric=str(entry["metric"]), values=values, **text)
+        raise StoreError(f"{path}: the {name} of forecast '{entry['metric']}' are not numbers ({error})") from error
+    if curve.ndim != 1:
+        raise StoreError(f"{path}: the {name} of forecast '{entry['metric']}' are not a list of numbers")
+    return curve

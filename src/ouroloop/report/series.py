@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ouroloop.report.load import Arm, Results
 from ouroloop.report.runs import Forecast, Run
 
-__all__ = ["CONFIDENCE", "Series", "disagreement", "floor_band", "forecasts_of", "interval_of_mean", "series_of"]
+__all__ = [
+    "CONFIDENCE",
+    "Series",
+    "contradictions",
+    "disagreement",
+    "floor_band",
+    "forecasts_of",
+    "interval_of_mean",
+    "series_of",
+]
 
 CONFIDENCE = 0.95
-OUTSIDE_ERRORS = 3.0  # standard errors a measured mean may lie from an exact forecast
+OUTSIDE_ERRORS = 3.0  # standard errors that a measured mean may lie from a forecast by chance
 OUTSIDE_SHARE = 0.2  # share of generations from which "disagrees" is said
 
 
@@ -160,35 +169,73 @@ def _from_column(run: Run, metric: str) -> Sequence[Forecast]:
 
 
 def _mean_forecast(same: Sequence[Forecast]) -> Forecast:
-    first = same[0]
-    length = max(len(f.values) for f in same)
-    values = np.stack([np.pad(f.values, (0, length - len(f.values)), constant_values=np.nan) for f in same])
-    mean, _, _ = interval_of_mean(values)
-    fields = ("metric", "label", "source", "validity", "note", "units")
-    return Forecast(values=mean, **{name: getattr(first, name) for name in fields})
+    mean, _, _ = interval_of_mean(_stacked([f.values for f in same], np.nan))
+    errors = [f.error for f in same if f.error is not None]
+    error = _stacked(errors, 0.0).max(axis=0) if len(errors) == len(same) else None
+    return replace(same[0], values=mean, error=error)
+
+
+def _stacked(curves: Sequence[np.ndarray], missing: float) -> np.ndarray:
+    length = max(len(curve) for curve in curves)
+    return np.stack([np.pad(curve, (0, length - len(curve)), constant_values=missing) for curve in curves])
 
 
 def disagreement(series: Series, forecast: Forecast) -> float | None:
-    """Share of generations at which the measured mean lies beyond the stated error of an exact forecast.
+    """Share of generations at which the measured mean contradicts a forecast.
 
-    Beyond: farther than 3 standard errors over seeds, widened to the t-quantile of the same tail
-    probability (0.27 %), which with 3 seeds is 19 standard errors and with 24 seeds 3.4.
+    An exact law, and an asymptotic one that states its error: farther from it than that error and 3 standard errors
+    over seeds; a sufficient bound: on its wrong side by more than that. 3 standard errors are widened to the t-quantile
+    of the same tail probability (0.27 %), which with 3 seeds is 19 standard errors and with 24 seeds 3.4.
 
     Returns:
-        The share in [0, 1], or None where it cannot be judged: the forecast is not exact, or one seed.
+        The share in [0, 1], or None where it cannot be judged: one seed, a heuristic, no stated error.
     """
     from scipy.special import ndtr, stdtrit
 
-    if forecast.validity != "exact" or len(series.seeds) < 2:
+    tolerance = _tolerance(forecast)
+    if tolerance is None or len(series.seeds) < 2:
         return None
     inside = series.generation < len(forecast.values)
-    expected = np.full(len(series.generation), np.nan)
+    expected, stated = np.full((2, len(series.generation)), np.nan)
     expected[inside] = forecast.values[series.generation[inside]]
+    stated[inside] = tolerance[series.generation[inside]]
     n = np.isfinite(series.values).sum(axis=0)
     usable = np.isfinite(expected) & np.isfinite(series.error)
     if not usable.any():
         return None
     errors = stdtrit(np.maximum(n - 1, 1), ndtr(OUTSIDE_ERRORS))
-    allowed = errors * series.error + 1e-9 * np.maximum(np.abs(expected), 1e-300)
-    outside = np.abs(series.mean - expected) > allowed
-    return float(outside[usable].mean())
+    allowed = stated + errors * series.error + 1e-9 * np.maximum(np.abs(expected), 1e-300)
+    apart = series.mean - expected
+    if forecast.validity != "sufficient bound":
+        apart = np.abs(apart)
+    elif forecast.bound == "lower":
+        apart = -apart
+    return float((apart > allowed)[usable].mean())
+
+
+def _tolerance(forecast: Forecast) -> np.ndarray | None:
+    """Stated error by generation of a forecast that can be contradicted, else None."""
+    judged = forecast.validity == "exact" or (
+        forecast.bound in ("upper", "lower")
+        if forecast.validity == "sufficient bound"
+        else forecast.validity == "asymptotic" and forecast.error is not None
+    )
+    if not judged:
+        return None
+    return np.zeros(len(forecast.values)) if forecast.error is None else forecast.error
+
+
+def contradictions(results: Results) -> list[str]:
+    """Every forecast that the measurements of an arm contradict at so many generations that a report says so."""
+    found = []
+    for arm in results.arms:
+        for metric in sorted({forecast.metric for run in arm.runs for forecast in run.forecasts}):
+            series = series_of(arm, metric)
+            for forecast in forecasts_of(arm, metric) if series is not None else ():
+                share = disagreement(series, forecast) if series is not None else None
+                if share is not None and share >= OUTSIDE_SHARE:
+                    where = f"{100 * share:.0f} % of {results.axis.count(2).split()[-1]}"
+                    found.append(
+                        f"{arm.label}: {metric} contradicts the {forecast.validity} '{forecast.label}' at {where}"
+                    )
+    return found

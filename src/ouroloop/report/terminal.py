@@ -11,6 +11,7 @@ from ouroloop.report.axis import Axis
 from ouroloop.report.differences import baseline_of, differences
 from ouroloop.report.load import load
 from ouroloop.report.metric_names import describe
+from ouroloop.report.series import contradictions
 from ouroloop.report.summary import Row, rows_of, with_interval
 from ouroloop.report.wording import number
 
@@ -21,7 +22,7 @@ __all__ = ["difference_table", "summary_table"]
 
 
 def summary_table(paths: Sequence[Path]) -> Table:
-    """The summary as a table for the terminal."""
+    """The summary as a table for the terminal; below it what forecasts were contradicted."""
     from rich.table import Table
     from rich.text import Text
 
@@ -29,9 +30,8 @@ def summary_table(paths: Sequence[Path]) -> Table:
     rows = rows_of(results)
     metric = rows[0].metric
     diversity = rows[0].diversity_metric
-    table = Table(
-        header_style="bold", pad_edge=False, caption=Text(_caption(rows, results.axis)), caption_justify="left"
-    )
+    caption = Text("\n".join([_caption(rows, results.axis), *contradictions(results)]))
+    table = Table(header_style="bold", pad_edge=False, caption=caption, caption_justify="left")
     table.add_column("arm")
     for name in (f"{metric} first", f"{metric} last", diversity or "diversity", "ratio"):
         table.add_column(Text(name), justify="right")

@@ -14,9 +14,10 @@ from ouroloop.theory import gaussian, risk, stability
 from ouroloop.theory.rows import MAX_GENERATIONS, REGIMES, Plan, plan
 from ouroloop.theory.wasserstein import wasserstein
 
-__all__ = ["VALIDITIES", "Forecast", "forecasts_for"]
+__all__ = ["BOUNDS", "VALIDITIES", "Forecast", "corrects_nothing", "forecasts_for"]
 
 VALIDITIES = ("exact", "asymptotic", "sufficient bound", "heuristic")
+BOUNDS = ("upper", "lower")
 _DERIVED = "derived in docs/theory.md"
 _SCSC = "Gillman et al., arXiv 2402.07087, Theorem 4.3"
 _KEEPS_ALL = ("identity", "ideal", "histogram", "cluster", "transport")  # correctors that never drop a row
@@ -35,9 +36,12 @@ class Forecast:
         note: under which assumptions.
         units: of the values, "" for none.
         values: float64 (T + 1,), generations 0..T; infinity where the formula diverges or says nothing.
+        error: by how much the formula itself may be off, in units of the values, float64 (T + 1,) and none negative:
+            derived or measured, beside the sampling error of a measurement. None: not stated (an exact law: 0).
+        bound: of a sufficient bound, whether the truth stays below it ("upper") or above it ("lower").
 
     Raises:
-        SpecError: an unknown validity, or values that are not a curve of numbers.
+        SpecError: an unknown validity or bound, values that are not a curve of numbers, or errors of another length.
     """
 
     metric: str
@@ -47,20 +51,38 @@ class Forecast:
     note: str
     units: str
     values: np.ndarray
+    error: np.ndarray | None = None
+    bound: str = "upper"
 
     def __post_init__(self) -> None:
         values = np.asarray(self.values, np.float64)
+        if self.bound not in BOUNDS:
+            raise SpecError(f"bound: must be one of {', '.join(BOUNDS)}, got '{self.bound}'")
         if self.validity not in VALIDITIES:
             raise SpecError(f"validity: must be one of {', '.join(VALIDITIES)}, got '{self.validity}'")
         if values.ndim != 1 or np.isnan(values).any():
             raise SpecError(f"values of forecast '{self.metric}': must be one number a generation and none of them NaN")
         object.__setattr__(self, "values", values)
+        object.__setattr__(self, "error", self._checked_error(values))
+
+    def _checked_error(self, values: np.ndarray) -> np.ndarray | None:
+        """The stated error by generation; that of an exact law is 0."""
+        if self.error is None:
+            return np.zeros(len(values)) if self.validity == "exact" else None
+        error = np.asarray(self.error, np.float64)
+        if error.shape != values.shape or not (error >= 0).all():
+            raise SpecError(f"error of forecast '{self.metric}': must be one number >= 0 for each of its values")
+        return error
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for forecasts.json; infinite values become None."""
-        values = [float(v) if math.isfinite(v) else None for v in self.values]
+        """Plain data for forecasts.json; infinite values become None, and so does an error that is not stated."""
         texts = {name: getattr(self, name) for name in ("metric", "label", "source", "validity", "note", "units")}
-        return {**texts, "values": values}
+        bound = {"bound": self.bound} if self.validity == "sufficient bound" else {}
+        return {**texts, **bound, "values": _plain(self.values), "error": _plain(self.error)}
+
+
+def _plain(values: np.ndarray | None) -> list[float | None] | None:
+    return None if values is None else [float(v) if math.isfinite(v) else None for v in values]
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,14 +146,27 @@ def forecasts_for(spec: Mapping[str, Any], n_real: int, dim: int) -> list[Foreca
     return [f for f in found if np.isfinite(f.values).any()]
 
 
+def corrects_nothing(spec: Mapping[str, Any]) -> bool:
+    """Whether every drawn row enters the loop as it is, and no guard mixes real rows in."""
+    return _ideal_strength(spec["corrector"]) == 0.0 and not _guarded(spec)
+
+
+def _ideal_strength(corrector: Mapping[str, Any]) -> float | None:
+    """Strength of the ideal corrector that does the same, or None."""
+    kind, strength = corrector.get("kind"), float(corrector.get("correction_strength", math.inf))
+    if kind in _KEEPS_ALL and kind not in ("histogram", "ideal") and strength == 0.0:
+        return 0.0  # strength 0 leaves every row as it is; SCSC's histogram resamples even then
+    return {"identity": 0.0, "ideal": strength}.get(str(kind))
+
+
+def _guarded(spec: Mapping[str, Any]) -> bool:
+    return spec.get("guards", {}).get("min_real_share", 0.0) > 0
+
+
 def _read(spec: Mapping[str, Any], n_real: int, dim: int) -> _Loop:
     regime, corrector = spec["regime"], spec["corrector"]
     generations, ratio = int(spec["generations"]), float(regime.get("synthetic_ratio", math.nan))
-    kind, strength = corrector.get("kind"), float(corrector.get("correction_strength", math.inf))
-    ideal = {"identity": 0.0, "ideal": strength}.get(str(kind))
-    if ideal is None and strength == 0.0 and kind in _KEEPS_ALL and kind != "histogram":
-        ideal = 0.0  # strength 0 leaves every row as it is; SCSC's histogram resamples even then
-    guarded = spec.get("guards", {}).get("min_real_share", 0.0) > 0
+    kind, ideal, guarded = corrector.get("kind"), _ideal_strength(corrector), _guarded(spec)
     known = regime.get("kind") in REGIMES and generations <= MAX_GENERATIONS and n_real > 0 and not math.isnan(ratio)
     rows = None
     if known and (kind in _KEEPS_ALL or ideal == 0.0) and not guarded:

@@ -47,7 +47,7 @@ def curated_forecasts(spec: Mapping[str, Any], rewards: np.ndarray, liked: float
         means.append(float(found @ levels))
         shares.append(float(found[levels > liked].sum()))
         found = curation.mixed_step(found, levels, choices, real, ratio[regime["kind"]])
-    shared = {"label": "curation operator", "source": _SOURCE, "validity": "heuristic", "note": _NOTE}
+    shared: dict[str, Any] = {"label": "curation operator", "source": _SOURCE, "validity": "heuristic", "note": _NOTE}
     return [
         Forecast(metric="reward", units="units of the reward", values=np.array(means), **shared),
         Forecast(metric="liked_share", units="", values=np.array(shares), **shared),

@@ -28,7 +28,7 @@ from ouroloop.errors import DataError, SpecError
 from ouroloop.keys import Key
 from ouroloop.theory.arguments import Values, choice, numbers, plain, whole, wholes
 
-__all__ = ["REGIMES", "Constants", "estimate_constants", "second_moment", "within_variance"]
+__all__ = ["REGIMES", "Constants", "estimate_constants", "rule_factor", "second_moment", "within_variance"]
 
 REGIMES = ("replace", "accumulate", "accumulate_subsample")
 _REACH = 6.0  # standard deviations of the kernel
@@ -63,6 +63,18 @@ def within_variance(generation: npt.ArrayLike, n: npt.ArrayLike, bandwidth: npt.
     limit = (rows - 1.0) * numbers("bandwidth", bandwidth) ** 2
     power = (1.0 - 1.0 / rows) ** (t - 1.0)
     return plain(limit + power * (1.0 - 1.0 / rows - limit))
+
+
+def rule_factor(rule: str, n: int, dimension: int) -> float:
+    """Bandwidth over the data's standard deviation by Scott's or Silverman's rule of thumb for normal data.
+
+    Args:
+        rule: "scott" or "silverman". n: rows, at least 1. dimension: d, at least 1.
+
+    Source: Scott, Multivariate Density Estimation (1992), section 6.3; Silverman, Density Estimation (1986), 4.3.
+    """
+    choice("rule", rule, ("scott", "silverman"))
+    return (n if rule == "scott" else n * (dimension + 2.0) / 4.0) ** (-1.0 / (dimension + 4.0))
 
 
 @dataclass(frozen=True)
@@ -131,6 +143,6 @@ def _density(x: np.ndarray, axis: list[np.ndarray]) -> np.ndarray:
 
     n, d = x.shape
     counts, _ = np.histogramdd(x, bins=axis)
-    bandwidth = (4.0 / (d + 2.0) / n) ** (1.0 / (d + 4.0)) * x.std(axis=0)
+    bandwidth = rule_factor("silverman", n, d) * x.std(axis=0)
     widths = [h / (edges[1] - edges[0]) for h, edges in zip(bandwidth, axis, strict=True)]
     return gaussian_filter(counts / n, widths, mode="constant", truncate=_REACH)
