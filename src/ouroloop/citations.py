@@ -113,6 +113,7 @@ _USED_BY: dict[tuple[str, str], tuple[str, ...]] = {
     ("experiment", "distorted_loop"): ("gillman2024selfcorrecting", "bertrand2024stability"),
     ("experiment", "finite_curation"): ("ferbach2024curated",),
     ("experiment", "gaussian_loop"): ("kazdan2024collapse", "gerstgrasser2024accumulating"),
+    ("experiment", "image_classifier"): ("elfirdoussi2024maximizing",),
     ("experiment", "kernel_loop"): ("fu2024theoretical",),
     ("experiment", "kernel_mixture"): ("fu2024theoretical",),
     ("experiment", "linear_verifier"): ("feng2024verification",),

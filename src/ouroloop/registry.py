@@ -94,6 +94,7 @@ FAMILIES: dict[str, dict[str, str]] = {
         "distorted_loop": "ouroloop.experiments.distorted_loop:DistortedLoop",
         "finite_curation": "ouroloop.experiments.finite_curation:FiniteCuration",
         "gaussian_loop": "ouroloop.experiments.closed_loops:GaussianLoop",
+        "image_classifier": "ouroloop.experiments.image_classifier:ImageClassifier",
         "kernel_loop": "ouroloop.experiments.kernel_density:KernelLoop",
         "kernel_mixture": "ouroloop.experiments.kernel_density:KernelMixture",
         "linear_verifier": "ouroloop.experiments.linear_verifier:LinearVerifier",
