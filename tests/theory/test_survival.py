@@ -60,6 +60,20 @@ def test_bernoulli_bounds_hold(p, n):
         assert low[k] - error <= seen <= high[k] + error
 
 
+def test_the_gap_of_the_support_is_that_of_the_bounds_and_holds():
+    p, n, k = np.arange(1, 41) ** -1.0, 60, np.arange(1, 6)
+    p /= p.sum()
+    low, high = survival.bernoulli_bounds(p, n, k[:, None])
+    expected, gap = survival.expected_support(p, n, k), survival.support_gap(p, n, k)
+    np.testing.assert_allclose(gap, np.minimum(high - low, 1 - low).sum(axis=1), rtol=1e-12)
+    counts, rng = np.full((4000, 40), n * p), np.random.default_rng(1)
+    for t in range(5):
+        counts = rng.multinomial(n, counts / n)
+        seen = (counts > 0).sum(axis=1)
+        error = 3 * seen.std() / math.sqrt(len(seen))
+        assert expected[t] - error <= seen.mean() <= expected[t] + gap[t] + error
+
+
 def test_the_gaussian_bound_holds_and_is_loose():
     rng, deviation = np.random.default_rng(0), np.ones(20_000)
     for k in range(1, 201):

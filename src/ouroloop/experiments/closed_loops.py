@@ -61,9 +61,9 @@ class _Loop:
         raise NotImplementedError
 
 
-def _law(metric: str, values: Any, *, validity: str = "exact", label: str = "law", note: str = "") -> Forecast:
-    values = np.asarray(values, np.float64)
-    return Forecast(metric=metric, label=label, source=_KAZDAN, validity=validity, note=note, units="", values=values)
+def _law(metric: str, values: Any, *, validity: str = "exact", label: str = "law", **fields: Any) -> Forecast:
+    values, fields = np.asarray(values, np.float64), {"note": "", **fields}
+    return Forecast(metric=metric, label=label, source=_KAZDAN, validity=validity, units="", values=values, **fields)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +148,10 @@ class DiscreteLoop(_Loop):
         laws = [_law("heterozygosity", discrete.heterozygosity(self.regime, self.fits, self.n, p, **ratio))]
         if self.regime == "replace":
             expected = survival.expected_support(p, self.n, self.fits)
-            laws.append(_law("support", expected, validity="asymptotic", note="rare categories", label="survivors"))
+            texts = {"validity": "asymptotic", "note": "rare categories", "label": "survivors"}
+            laws.append(
+                _law("support", expected, error=np.asarray(survival.support_gap(p, self.n, self.fits)), **texts)
+            )
             line = np.full(len(self.fits), float(np.asarray(discrete.fixation_time(self.n, p))))
             laws.append(_law("fixation_generation", line, validity="asymptotic", note="diffusion"))
         return laws

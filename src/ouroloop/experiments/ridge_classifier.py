@@ -29,6 +29,8 @@ from ouroloop.theory.simulate.draws import wishart_factor
 __all__ = ["RidgeClassifier"]
 
 _SOURCE = "El Firdoussi et al., arXiv 2410.08942; pruning as derived in docs/theory.md"
+_ERROR = 0.005  # of the corrected formula: all of 50 settings were below it (benchmarks/theory_rmt.md)
+_LARGE = 100  # features that they had at least
 _PUBLISHED = "El Firdoussi et al., arXiv 2410.08942, as in the authors' code"
 
 
@@ -117,6 +119,7 @@ class RidgeClassifier:
                 source=source,
                 validity="asymptotic",
                 note="dimension and rows large",
+                error=np.full(len(points), _ERROR) if formula == "corrected" and self.dimension >= _LARGE else None,
             )
             for formula, source in (("corrected", _SOURCE), ("published", _PUBLISHED))
         ]

@@ -222,7 +222,7 @@ def _forecast(path: Path, entry: Mapping[str, Any]) -> Forecast:
     error = _curve(path, entry, "error", np.inf) if entry.get("error") is not None else None
     if error is not None and error.shape != values.shape:
         raise StoreError(
-            f"{path}: forecast '{entry['metric']}' states {len(error)} errors for {len(values)} values; expected one each"
+            f"{path}: forecast '{entry['metric']}' has {len(error)} errors for {len(values)} values; expected one each"
         )
     text = {name: str(entry.get(name) or "") for name in ("label", "source", "validity", "note", "units", "bound")}
     return Forecast(metric=str(entry["metric"]), values=values, error=error, **text)

@@ -20,8 +20,6 @@ from ouroloop.theory.forecast import Forecast, corrects_nothing
 
 __all__ = ["discrete_forecasts"]
 
-_MOST = 10_000_000  # numbers of the table of tokens by generations
-
 
 def discrete_forecasts(spec: Mapping[str, Any], real: np.ndarray) -> list[Forecast]:
     """Mean of 'vocabulary_used' for these data, or nothing where the law does not hold.
@@ -34,9 +32,8 @@ def discrete_forecasts(spec: Mapping[str, Any], real: np.ndarray) -> list[Foreca
         return []
     counts = np.unique(real, return_counts=True)[1]
     fits = np.arange(1, int(spec["generations"]) + 2)
-    if counts.size * fits.size > _MOST:
-        return []
-    values = np.asarray(survival.expected_support(counts / real.size, real.size, fits), np.float64)
+    p, n = counts / real.size, real.size
+    strangers = n * float(spec["generator"]["uniform_share"]) * np.cumsum(survival.survival_factor(fits))
     return [
         Forecast(
             metric="vocabulary_used",
@@ -45,8 +42,8 @@ def discrete_forecasts(spec: Mapping[str, Any], real: np.ndarray) -> list[Foreca
             validity="asymptotic",
             note="given the real rows; exact for Poisson counts; tokens drawn independently",
             units="tokens",
-            values=values,
-            error=_error(counts, real.size, fits, float(spec["generator"]["uniform_share"])),
+            values=np.asarray(survival.expected_support(p, n, fits), np.float64),
+            error=np.asarray(survival.support_gap(p, n, fits)) + strangers,
         )
     ]
 
@@ -58,11 +55,3 @@ def _applies(spec: Mapping[str, Any], real: np.ndarray) -> bool:
     measured = any(m.get("kind") == "token_variety" for m in spec["metrics"])
     measured = measured and int(spec["evaluation"]["n"]) == len(real)
     return single and float(generator["temperature"]) == 1.0 and replaces and measured and corrects_nothing(spec)
-
-
-def _error(counts: np.ndarray, n: int, fits: np.ndarray, uniform_share: float) -> np.ndarray:
-    """Gap between the bounds for exactly n draws, and the strangers that smoothing lets in."""
-    p, k = counts / n, fits[:, None]
-    factor = np.asarray(survival.survival_factor(fits))
-    gap = np.minimum(3.0 * n * p**2 + 3.0 * k * p, 1.0) * np.exp(-n * p * factor[:, None])
-    return gap.sum(axis=1) + n * uniform_share * np.cumsum(factor)

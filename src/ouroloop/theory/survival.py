@@ -26,6 +26,7 @@ __all__ = [
     "expected_support",
     "gaussian_survival_bound",
     "poisson_survival",
+    "support_gap",
     "survival_factor",
 ]
 
@@ -104,6 +105,24 @@ def expected_support(probabilities: npt.ArrayLike, n: npt.ArrayLike, generation:
     for begin in range(0, p.shape[-1], size):
         found = found + _seen(p[..., begin : begin + size] * draws[..., None], factor[..., None]).sum(axis=-1)
     return plain(found)
+
+
+def support_gap(probabilities: npt.ArrayLike, n: int, generation: npt.ArrayLike) -> Values:
+    r"""By how much the number of categories may exceed `expected_support` for exactly n draws: that of the bounds.
+
+    $\sum_i \min(3np_i^2 + 3kp_i,\, 1)\, e^{-np_ig_k}$, see `bernoulli_bounds`.
+
+    Args:
+        probabilities: of the data, shape (m,). n: draws a generation. generation: k >= 1, any shape.
+    """
+    p, k = distributions("probabilities", probabilities), wholes("generation", generation, 1, MAX_GENERATIONS)
+    factor, gap = np.asarray(survival_factor(k)), np.zeros(k.shape)
+    size = max(1, _CHUNK // max(1, k.size))
+    for begin in range(0, p.shape[-1], size):
+        part = p[begin : begin + size]
+        excess = np.minimum(3.0 * n * part**2 + 3.0 * k[..., None] * part, 1.0)
+        gap = gap + (excess * np.exp(-n * part * factor[..., None])).sum(axis=-1)
+    return plain(gap)
 
 
 def gaussian_survival_bound(
