@@ -13,10 +13,22 @@ from rich.text import Text
 
 from ouroloop.backends.local import CellEvent
 
-__all__ = ["LiveCount", "LiveProgress"]
+__all__ = ["LiveCount", "LiveProgress", "duration"]
 
 _STATUS = {0: ("healthy", "green"), 1: ("drifting", "yellow"), 2: ("collapsing", "red")}
 _LINE_EVERY_S = 5.0
+
+
+def duration(seconds: float) -> str:
+    """A time in the two units that matter.
+
+    >>> [duration(s) for s in (8, 134, 16000)]
+    ['8 s', '2 min 14 s', '4 h 26 min']
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 class LiveProgress:
@@ -42,6 +54,7 @@ class LiveProgress:
         self._task = self._bar.add_task("generations", total=total)
         self._total, self._began, self._said = total, time.monotonic(), 0.0
         self._done: dict[str, int] = {}
+        self._before: dict[str, int] = {}  # done by an earlier process: no measure of this one's speed
         self._alarm: dict[str, int] = {}
         self._stage: dict[str, str] = {}
         self._part: dict[str, float] = {}
@@ -61,6 +74,7 @@ class LiveProgress:
 
     def listen(self, event: CellEvent) -> None:
         """Take one event."""
+        self._before.setdefault(event.cell, event.generation + (event.alarm is None))
         self._done[event.cell] = max(event.generation + 1, self._done.get(event.cell, 0))
         self._last[event.cell] = event.last
         if event.alarm is not None:
@@ -83,10 +97,14 @@ class LiveProgress:
         return sum(self._done.values())
 
     def line(self) -> str:
-        """'12/99 generations, 31 s, about 225 s left'; a fit that is under way counts in part."""
-        spent, done = time.monotonic() - self._began, self.done + sum(self._part.values())
-        left = f", about {spent / done * (self._total - done):.0f} s left" if done else ""
-        return f"{self.done}/{self._total} generations, {spent:.0f} s{left}"
+        """'12/99 generations, 31 s, about 3 min 45 s left'; a fit that is under way counts in part.
+
+        Nothing is said of the time left before a whole generation is done: the first one may be of another size.
+        """
+        spent, whole = time.monotonic() - self._began, self.done - sum(self._before.values())
+        part = sum(self._part.values())
+        left = f", about {duration(spent / (whole + part) * (self._total - self.done - part))} left" if whole else ""
+        return f"{self.done}/{self._total} generations, {duration(spent)}{left}"
 
     def _render(self) -> Group:
         cells = list(self._last)  # a copy: this runs in the display's thread while events come in
@@ -136,5 +154,5 @@ class LiveCount:
         if not self._console.is_terminal and time.monotonic() - self._said > _LINE_EVERY_S:
             self._said = time.monotonic()
             spent = self._said - self._began
-            left = f", about {spent / done * (total - done):.0f} s left" if done else ""
-            self._console.print(f"{done}/{total} {self._what}, {spent:.0f} s{left}", highlight=False)
+            left = f", about {duration(spent / done * (total - done))} left" if done else ""
+            self._console.print(f"{done}/{total} {self._what}, {duration(spent)}{left}", highlight=False)
