@@ -5,6 +5,7 @@ Functions of numbers and arrays, which need no specification and broadcast over 
 | module         | predicts                                                                                   |
 |----------------|--------------------------------------------------------------------------------------------|
 | `stability`    | is the loop certified stable, how fast does it contract, what does a distorted sampler do   |
+| `jacobian`     | the linearised loop of any model with a log-density, by automatic differentiation           |
 | `regression`   | risk of least squares that is trained on its own labels, in every regime                    |
 | `gaussian`     | mean and variance of Gaussian loops with finitely many rows                                 |
 | `verification` | accuracy of a classifier on real and verified synthetic data; what a verifier must achieve  |
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         curation,
         discrete,
         gaussian,
+        jacobian,
         kde,
         regression,
         risk,
@@ -47,6 +49,7 @@ __all__ = [
     "curation",
     "discrete",
     "gaussian",
+    "jacobian",
     "kde",
     "regression",
     "risk",
