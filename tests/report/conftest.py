@@ -9,15 +9,26 @@ from types import ModuleType
 import pytest
 
 
-@pytest.fixture(scope="session")
-def make_runs() -> ModuleType:
-    """tests/report/make_runs.py as a module."""
-    spec = importlib.util.spec_from_file_location("make_runs", Path(__file__).with_name("make_runs.py"))
+def load_module(name: str) -> ModuleType:
+    """A file of this folder as a module."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def make_runs() -> ModuleType:
+    """tests/report/make_runs.py as a module."""
+    return load_module("make_runs")
+
+
+@pytest.fixture(scope="session")
+def make_motions() -> ModuleType:
+    """tests/report/make_motions.py as a module."""
+    return load_module("make_motions")
 
 
 @pytest.fixture(scope="session")

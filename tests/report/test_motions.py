@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
@@ -17,16 +16,6 @@ from ouroloop.report.grids import gallery_of
 from ouroloop.report.load import load
 from ouroloop.report.motions import player_of
 from ouroloop.report.strips import is_motion, joints_of, lengths_of, strip_svg
-
-
-@pytest.fixture(scope="module")
-def make_motions() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_motions", Path(__file__).with_name("make_motions.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,14 +24,9 @@ INK = """(canvas) => {
 
 
 @pytest.fixture(scope="module")
-def report(make_runs: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    spec = importlib.util.spec_from_file_location("make_motions", Path(__file__).with_name("make_motions.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def report(make_motions: ModuleType, make_runs: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("player")
-    return write_report([module.motion_study(folder / "study", make_runs)], folder / "report.html")
+    return write_report([make_motions.motion_study(folder / "study", make_runs)], folder / "report.html")
 
 
 @pytest.fixture(scope="module")

@@ -9,30 +9,26 @@ stands beside it, because captions repeat: a motion of another row with the same
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from pydantic import Field
 
 from ouroloop.errors import SpecError
-from ouroloop.features.motion_columns import captions_of, motion_lengths
 from ouroloop.features.motion_text import meanings
 from ouroloop.features.retrieval import batches_of, retrieval_hits
 from ouroloop.keys import Key
-from ouroloop.metrics.base import Real, RowMetric, choose_rows
+from ouroloop.metrics.base import choose_rows
 from ouroloop.metrics.bootstrap import Estimate, interval, resample_counts, share
+from ouroloop.metrics.captioned import CaptionedMetric
 from ouroloop.metrics.spaces import Rows
 from ouroloop.protocols import Reference
-from ouroloop.samples import Samples
 
-__all__ = ["MOTION_FEATURES", "Matching"]
-
-MOTION_FEATURES = "'motion', or a mapping with it as 'kind' and its options"
-"""Description of the option `features` of metrics that need captions and motions in one space."""
+__all__ = ["Matching"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Matching(RowMetric):
+class Matching(CaptionedMetric):
     """'matching_score' (distance of motions to their captions), 'r_precision_1', '_2', '_3', and 'r_precision_blind'
     (R-precision 1 of a random order).
 
@@ -43,7 +39,6 @@ class Matching(RowMetric):
     good because it fills no batch, and the interval is that of the rows and not of the batching alone.
     """
 
-    features: Annotated[str | dict[str, Any], Field(description=MOTION_FEATURES)] = "motion"
     batch: Annotated[int, Field(ge=4, description="motions that a caption is searched among")] = 32
     replications: Annotated[int, Field(ge=3, description="times that the rows are put into batches")] = 20
 
@@ -59,15 +54,6 @@ class Matching(RowMetric):
         if not hasattr(fitted._ready.space.extractor, "embed_captions"):
             raise SpecError(f"Matching: features '{fitted.space_name}' cannot place captions; take 'motion'")
         return fitted
-
-    def _check(self, table: Samples, what: str, like: Samples) -> None:
-        super()._check(table, what, like)
-        name = f"{type(self).__name__}: {what}"
-        captions_of(table, name)
-        motion_lengths(table, name)
-
-    def _prepare(self, real: Real, key: Key) -> None:
-        return None
 
     def _estimate(self, state: None, rows: Rows, key: Key | None) -> dict[str, Estimate]:
         captions = np.asarray(rows.caption, str)

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from ouroloop.errors import DataError, PartError
-from ouroloop.features.motion_columns import captions_of, motion_lengths
 from ouroloop.features.motion_text import meanings
 from ouroloop.keys import Key
-from ouroloop.metrics.base import Floor, Real, RowMetric
+from ouroloop.metrics.base import Floor
 from ouroloop.metrics.bootstrap import Estimate, interval, resample_counts
+from ouroloop.metrics.captioned import CaptionedMetric
 from ouroloop.metrics.diversity import pairwise_distance
-from ouroloop.metrics.matching import MOTION_FEATURES
 from ouroloop.metrics.spaces import Rows
 from ouroloop.protocols import Condition, Generator, Measurement
 from ouroloop.samples import Samples
@@ -30,7 +29,7 @@ __all__ = ["Multimodality"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Multimodality(RowMetric):
+class Multimodality(CaptionedMetric):
     """'multimodality': mean distance of two motions of one caption (units of the features; near the floor is right).
 
     'of: model' draws `repeats` motions for each of `captions` real captions (the same ones in every generation);
@@ -40,7 +39,6 @@ class Multimodality(RowMetric):
     Source: Guo et al. (CVPR 2022), section 5.1; all pairs instead of 10 random ones, the same in expectation.
     """
 
-    features: Annotated[str | dict[str, Any], Field(description=MOTION_FEATURES)] = "motion"
     of: Annotated[
         Literal["model", "rows"], Field(description="draw motions of one caption from the model, or take the rows'")
     ] = "model"
@@ -73,15 +71,6 @@ class Multimodality(RowMetric):
             floor = {"multimodality": Floor(float(found.mean()), spread, len(known.train))} if len(found) else {}
             known.floors[0, False] = floor
         return known.floors[0, False]
-
-    def _check(self, table: Samples, what: str, like: Samples) -> None:
-        super()._check(table, what, like)
-        name = f"{type(self).__name__}: {what}"
-        captions_of(table, name)
-        motion_lengths(table, name)
-
-    def _prepare(self, real: Real, key: Key) -> None:
-        return None
 
     def _estimate(self, state: None, rows: Rows, key: Key | None) -> dict[str, Estimate]:
         found = _distances(rows)
