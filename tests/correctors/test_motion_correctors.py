@@ -17,7 +17,7 @@ from ouroloop.keys import Key
 from ouroloop.motion.examples import standing, walking
 from ouroloop.motion.humanml3d import decode, encode
 from ouroloop.motion.physics.measures import joint_error, measure
-from ouroloop.protocols import Corrector
+from ouroloop.protocols import Corrector, Reference
 from ouroloop.samples import Samples, Verdict
 from ouroloop.testing import CorrectorSuite
 
@@ -143,3 +143,9 @@ def test_physics_can_drop_what_it_loses():
     helpless = {"residual_force": 0.01, "residual_lift": 0.01, "residual_torque": 1.0}
     assert corrected(Physics(recovery="drop", **helpless), rows(leaping)).verdict.tolist() == [Verdict.DROPPED]
     assert corrected(Physics(recovery="keep", **helpless), rows(leaping)).verdict.tolist() == [Verdict.KEPT]
+
+
+def test_a_policy_that_cannot_be_used_is_refused_before_the_loop_begins(tmp_path):
+    reference = Reference(real=Samples.of(np.zeros((1, 4, 263), np.float32), length=np.array([4], np.int32)))
+    with pytest.raises(DataError, match=r"no file .*missing\.pt"):
+        Physics(policy=str(tmp_path / "missing.pt")).fit(reference, key=Key(0))

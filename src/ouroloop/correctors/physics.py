@@ -84,7 +84,16 @@ class Physics:
     threads: Annotated[int, Field(ge=1, description="motions simulated at once")] = 1
 
     def fit(self, reference: Reference, *, key: Key) -> Physics:
-        """Nothing to prepare: bodies are measured from the motions themselves."""
+        """Nothing to prepare, as bodies are measured from the motions; a policy that cannot be used is refused.
+
+        Raises:
+            DataError, PartError: see `ouroloop.motion.physics.policy.load_policy`.
+            MissingExtraError: the policy is an ONNX file, and onnxruntime is not installed.
+        """
+        if self.policy:
+            from ouroloop.motion.physics.policy import load_policy
+
+            load_policy(self.policy)
         return replace(self)
 
     def correct(self, synthetic: Samples, *, key: Key) -> Correction:

@@ -32,10 +32,10 @@ class Constant(torch.nn.Module):
         return self.action + 0.0 * observation[:, :1]
 
 
-def saved(path, module) -> str:
+def saved(path, module, width: int = OBSERVATION) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.jit.trace(module, torch.zeros(1, OBSERVATION)).save(str(path))
+        torch.jit.trace(module, torch.zeros(1, width)).save(str(path))
     return str(path)
 
 
@@ -73,20 +73,27 @@ def test_neighbours_do_not_matter(tmp_path, mujoco):
         np.testing.assert_array_equal(a.positions, b.positions)
 
 
-@pytest.mark.parametrize(("module", "text"), [(Constant(0, 0.0, 7), "63"), (Constant(0, float("nan")), "NaN")])
+@pytest.mark.parametrize(("module", "text"), [(Constant(0, 0.0, 7), r"\(1, 63\)"), (Constant(0, float("nan")), "NaN")])
 def test_wrong_actions_are_refused(tmp_path, mujoco, module, text):
-    with pytest.raises(PartError, match=text):
+    with pytest.raises(PartError, match=f"wrong.pt.*{text}"):
         correct([standing(8)], FPS, PhysicsOptions(policy=saved(tmp_path / "wrong.pt", module)))
 
 
+def test_a_network_for_other_observations_is_refused(tmp_path):
+    path = saved(tmp_path / "other.pt", torch.nn.Linear(7, ACTION), 7)
+    with pytest.raises(PartError, match=rf"other.pt could not be run.*7.*\(1, {OBSERVATION}\)"):
+        load_policy(path)
+
+
 def test_files_that_are_no_policies(tmp_path, monkeypatch):
-    with pytest.raises(DataError, match="no file"):
-        load_policy(tmp_path / "missing.pt")
-    for name, text in (("readme.txt", "TorchScript"), ("broken.pt", "not a TorchScript")):
+    for name in ("missing.pt", "missing.onnx"):
+        with pytest.raises(DataError, match=f"no file .*{name}; give"):
+            load_policy(tmp_path / name)
+    for name, text in (("readme.txt", r"readme.txt.*TorchScript.*\.onnx"), ("broken.pt", "broken.pt.*jit.trace")):
         (tmp_path / name).write_text("hello")
         with pytest.raises(DataError, match=text):
             load_policy(tmp_path / name)
     (tmp_path / "policy.onnx").write_text("hello")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingExtraError, match="motion"):
+    with pytest.raises(MissingExtraError, match=r"ouroloop\[policy\]"):
         load_policy(tmp_path / "policy.onnx")

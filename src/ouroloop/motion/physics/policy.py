@@ -44,6 +44,7 @@ from ouroloop.motion.rotations import conjugate, rotate, to_6d
 __all__ = ["ACTION", "OBSERVATION", "Policy", "load_policy"]
 
 OBSERVATION, ACTION = 461, 63
+_CONTRACT = f"A policy takes one observation float32 (1, {OBSERVATION}) and answers with one action (1, {ACTION})"
 _LARGEST = 0.5  # rad
 _NEXT, _LATER = 1.0 / 60.0, 0.25  # s
 
@@ -51,20 +52,53 @@ Network = Callable[[np.ndarray], np.ndarray]
 
 
 def load_policy(path: str | Path) -> Network:
-    """The network in a file, as a function of float32 (1, 461) with values float32 (1, 63).
+    """The network in a file, as a function of float32 (1, 461) with values (1, 63).
 
     Raises:
         DataError: no such file, another kind of file, or one that cannot be read.
+        PartError: a network that does not take such an observation, or answers otherwise; later, when it is run, also
+            NaN in an action.
         MissingExtraError: an ONNX file, and onnxruntime is not installed.
     """
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"policy: there is no file {path}")
+        raise DataError(f"policy: there is no file {path}; give the path of a TorchScript or ONNX file")
     if path.suffix == ".onnx":
-        return _onnx(path)
+        return _checked(path.name, _onnx(path))
     if path.suffix in (".pt", ".pth", ".ts", ".jit"):
-        return _torchscript(path)
+        return _checked(path.name, _torchscript(path))
     raise DataError(f"policy: got {path.name}; expected TorchScript (.pt, .pth, .ts, .jit) or ONNX (.onnx)")
+
+
+def _checked(name: str, network: Network) -> Network:
+    """The network with its answers checked; it is tried once here, before anything is simulated."""
+
+    def shaped(observation: np.ndarray) -> np.ndarray:
+        try:
+            action = np.asarray(network(observation))
+        except Exception as error:  # the two runtimes' errors have no class in common
+            raise PartError(f"policy: {name} could not be run: {_first_line(error)}. {_CONTRACT}") from error
+        if action.shape != (1, ACTION):
+            raise PartError(f"policy: {name} answered with an action of shape {action.shape}. {_CONTRACT}")
+        return action
+
+    def run(observation: np.ndarray) -> np.ndarray:
+        action = shaped(observation)
+        if not np.isfinite(action).all():
+            raise PartError(
+                f"policy: {name} answered with NaN or infinity. It may have been trained on observations of another "
+                "order or scale: compare them with ouroloop.motion.physics.policy"
+            )
+        return action
+
+    shaped(np.zeros((1, OBSERVATION), np.float32))
+    return run
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # TorchScript prints a traceback, whose last line says what was wrong
+    return (lines[-1] if lines and "Traceback" in str(error) else " ".join(lines[:2])).rstrip(".")
 
 
 def _torchscript(path: Path) -> Network:
@@ -75,7 +109,10 @@ def _torchscript(path: Path) -> Network:
         try:
             module = torch.jit.load(str(path), map_location="cpu").eval()
         except RuntimeError as error:
-            raise DataError(f"policy: {path.name} is not a TorchScript file: {error}") from error
+            raise DataError(
+                f"policy: {path.name} is not a TorchScript file: {_first_line(error)}; write it with "
+                "torch.jit.trace(network, observation).save(path)"
+            ) from error
 
     def run(observation: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
@@ -88,11 +125,23 @@ def _onnx(path: Path) -> Network:
     try:
         import onnxruntime  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise MissingExtraError("a policy in an ONNX file", "onnxruntime", "motion") from error
+        raise MissingExtraError("a policy in an ONNX file", "onnxruntime", "policy") from error
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
+    try:
+        session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no class in common
+        raise DataError(
+            f"policy: {path.name} is not an ONNX file that onnxruntime {onnxruntime.__version__} can read: "
+            f"{_first_line(error)}; export the network again, with torch.onnx.export for instance"
+        ) from error
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise DataError(
+            f"policy: {path.name} has {len(inputs)} inputs and {len(outputs)} outputs; export the observation and the "
+            "action alone, one of each"
+        )
+    name = inputs[0].name
 
     def run(observation: np.ndarray) -> np.ndarray:
         return np.asarray(session.run(None, {name: observation})[0])
@@ -120,22 +169,10 @@ class Policy:
         self._stiffness = humanoids[0].servo_gains[0][:, None]
 
     def torques(self, bodies: Bodies) -> np.ndarray:
-        """The actions as torques of the servos.
-
-        Raises:
-            PartError: an action of another shape, or NaN.
-        """
+        """The actions as torques of the servos."""
         actions = np.empty((len(bodies.rows), 21, 3))
         for place, row in enumerate(bodies.rows):
-            observation = self._references[row].observation(bodies, place)
-            action = np.asarray(self.network(observation))
-            if action.shape != (1, ACTION) or not np.isfinite(action).all():
-                raise PartError(
-                    f"policy: expected an action of shape (1, {ACTION}) without NaN for an observation of shape "
-                    f"{observation.shape}, got shape {action.shape}"
-                    + ("" if np.isfinite(action).all() else " with NaN or infinity")
-                )
-            actions[place] = action.reshape(21, 3)
+            actions[place] = self.network(self._references[row].observation(bodies, place)).reshape(21, 3)
         length = np.linalg.norm(actions, axis=-1, keepdims=True)
         return self._stiffness * actions * np.minimum(1.0, _LARGEST / np.maximum(length, 1e-9))
 
