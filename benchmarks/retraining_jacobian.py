@@ -86,11 +86,8 @@ def flow_density(smooth: bool) -> tuple[Density, torch.Tensor]:
     """Log-density and first parameters of the flow generator's network (affine, one transform, four hidden units)."""
     torch.manual_seed(0)
     size: Any = SimpleNamespace(size=2, n_classes=0)
-    net = Flow(transform="affine", layers=1, width=4, depth=1).network(size)
-    for parent in list(net.modules()) if smooth else []:
-        for name, child in parent.named_children():
-            if isinstance(child, torch.nn.ReLU):
-                setattr(parent, name, torch.nn.Tanh())
+    activation: Any = "tanh" if smooth else "relu"
+    net = Flow(transform="affine", layers=1, width=4, depth=1, activation=activation).network(size)
     return of_module(net, lambda flow, x: flow().log_prob(x))
 
 

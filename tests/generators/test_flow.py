@@ -30,6 +30,20 @@ class TestAffineFlow(GeneratorSuite):
         return Flow(**TINY, transform="affine", coupling=True, use_labels=False)
 
 
+class TestSmoothFlow(GeneratorSuite):
+    def make(self) -> Flow:
+        return Flow(**TINY, activation="tanh", use_labels=False)
+
+
+@pytest.mark.parametrize("transform", ["spline", "affine"])
+@pytest.mark.parametrize("activation", ["silu", "tanh"])
+def test_smooth_activations_leave_no_kinks(transform: Any, activation: Any) -> None:
+    flow = Flow(**TINY, transform=transform, activation=activation).fit(pool(100), key=Key(0))
+    used = {type(module).__name__ for module in flow.trained.network.modules()}
+    assert {"silu": "SiLU", "tanh": "Tanh"}[activation] in used
+    assert "ReLU" not in used
+
+
 def pool(n: int = 3000) -> Pool:
     label = np.arange(n) % 2
     x = Key(0).rng().standard_normal((n, 2)) * [5.0, 0.01] + np.where(label, 20.0, -20.0)[:, None] * [1.0, 0.0]

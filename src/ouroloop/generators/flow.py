@@ -41,6 +41,10 @@ class Flow(StandardisedGenerator):
     width: Annotated[int, Field(ge=1, description="hidden units of the networks inside")] = 64
     depth: Annotated[int, Field(ge=1, description="hidden layers of the networks inside")] = 2
     bins: Annotated[int, Field(ge=2, description="pieces of a spline")] = 8
+    activation: Annotated[
+        Literal["relu", "silu", "tanh"],
+        Field(description="of the networks inside; silu and tanh are smooth, as `theory.jacobian` assumes"),
+    ] = "relu"
 
     def network(self, data: Summary) -> nn.Module:
         """The flow."""
@@ -51,6 +55,7 @@ class Flow(StandardisedGenerator):
             "context": self.n_classes(data),
             "transforms": self.layers,
             "hidden_features": [self.width] * self.depth,
+            "activation": {"relu": nn.ReLU, "silu": nn.SiLU, "tanh": nn.Tanh}[self.activation],
             "passes": 2 if self.coupling and data.size > 1 else None,
         }
         return zuko.flows.NSF(bins=self.bins, **options) if self.transform == "spline" else zuko.flows.MAF(**options)
