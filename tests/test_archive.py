@@ -122,7 +122,7 @@ def test_hostile_archives(tmp_path: Path, kind: str) -> None:
         tar.addfile(member, io.BytesIO(data))
     with pytest.raises(StoreError, match=message):
         import_run(path, tmp_path / "deep" / "there")
-    assert list((tmp_path / "deep" / "there").iterdir()) == []
+    assert not (tmp_path / "deep" / "there").exists()
     assert not list(tmp_path.rglob("escaped"))
 
 
@@ -134,7 +134,7 @@ def test_an_archive_that_swells(tmp_path: Path) -> None:
     assert path.stat().st_size < 10_000
     with pytest.raises(StoreError, match="larger than 1000000 bytes"):
         import_run(path, tmp_path / "there", limit_bytes=1_000_000)
-    assert list((tmp_path / "there").iterdir()) == []
+    assert not (tmp_path / "there").exists()
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_damaged_archives(run: RunStore, tmp_path: Path, damage: Callable[[bytes
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(StoreError):
         import_run(path, tmp_path / "there")
-    assert list((tmp_path / "there").iterdir()) == []
+    assert not (tmp_path / "there").exists()
 
 
 def test_a_run_changed_on_the_way(run: RunStore, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tarfile
@@ -83,6 +84,7 @@ def import_run(archive: Path | str, into: Path | str, *, limit_bytes: int = _LIM
             directory, of a run that is damaged, or of one whose name is taken.
     """
     archive, into = Path(archive), Path(into)
+    fresh = not into.exists()
     with storing(into, "create"):
         into.mkdir(parents=True, exist_ok=True)
     temporary = into / temporary_name("import")
@@ -99,6 +101,9 @@ def import_run(archive: Path | str, into: Path | str, *, limit_bytes: int = _LIM
             os.rename(temporary / name, into / name)
     finally:
         remove(temporary)
+        if fresh:
+            with contextlib.suppress(OSError):  # holds the run, unless that failed
+                into.rmdir()
     return RunStore.open(into / name)
 
 

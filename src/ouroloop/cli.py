@@ -187,7 +187,8 @@ def study(
         _remove_study(target)
     last = {arm.name: checked.spec(arm, 0).generations for arm in checked.arms}
     total = len(checked.seeds) * (1 + sum(g + 1 for g in last.values()))
-    with _interruptible(), LiveProgress(total) as live:
+    what = "points" if checked.backend == "experiment" else "generations"
+    with _interruptible(), LiveProgress(total, what=what) as live:
         results = run_study(checked, target, workers=workers, listener=live.listen, cache=_cache(cache))
     _print(summary_table([target]))
     if results:

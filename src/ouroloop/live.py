@@ -37,10 +37,11 @@ class LiveProgress:
     Args:
         total: generations to do over all cells (generation 0 counts as one).
         console: where to draw.
+        what: is counted, where it is not generations.
     """
 
-    def __init__(self, total: int, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True)
+    def __init__(self, total: int, console: Console | None = None, *, what: str = "generations") -> None:
+        self._console, self._what = console or Console(stderr=True), what
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -51,7 +52,7 @@ class LiveProgress:
             console=self._console,
             expand=True,
         )
-        self._task = self._bar.add_task("generations", total=total)
+        self._task = self._bar.add_task(what, total=total)
         self._total, self._began, self._said = total, time.monotonic(), 0.0
         self._done: dict[str, int] = {}
         self._before: dict[str, int] = {}  # done by an earlier process: no measure of this one's speed
@@ -104,7 +105,7 @@ class LiveProgress:
         spent, whole = time.monotonic() - self._began, self.done - sum(self._before.values())
         part = sum(self._part.values())
         left = f", about {duration(spent / (whole + part) * (self._total - self.done - part))} left" if whole else ""
-        return f"{self.done}/{self._total} generations, {duration(spent)}{left}"
+        return f"{self.done}/{self._total} {self._what}, {duration(spent)}{left}"
 
     def _render(self) -> Group:
         cells = list(self._last)  # a copy: this runs in the display's thread while events come in
