@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
-from ouroloop.errors import DataError, PartError
+from ouroloop.errors import DataError, MissingExtraError, PartError
 from ouroloop.features.motion_physics import COLUMNS, MotionPhysics
 from ouroloop.keys import Key
 from ouroloop.motion.humanml3d import JOINT_POSITIONS
+from ouroloop.motion.physics.engine import load_mujoco
 from ouroloop.samples import Samples
 from ouroloop.testing.digest import state_digest
 
@@ -24,7 +27,7 @@ def measured(part, table):
 
 def test_standing_bodies_are_physical(fitted, make_bodies):
     found = measured(fitted, make_bodies(8, "rows"))
-    for name in ("physics_error", "deepest", "bone_error", "limit_excess"):
+    for name in ("physics_error", "deepest", "bone_error", "limit_excess", "torque_violation"):
         np.testing.assert_allclose(found[name], 0, atol=0.05, err_msg=name)
     assert (found["acceleration"] > 0.01).all()
 
@@ -48,8 +51,27 @@ def test_noise_on_the_joints_is_seen_by_every_measure_of_smoothness(fitted, make
     noise = 0.01 * np.random.default_rng(0).standard_normal(x[..., JOINT_POSITIONS].shape)
     x[..., JOINT_POSITIONS] += noise * (x != 0).any(axis=2, keepdims=True)
     clean, noisy = measured(fitted, table), measured(fitted, table.replace(x=x))
-    for name in ("acceleration", "jerk", "bone_error", "physics_error"):
+    for name in ("acceleration", "jerk", "bone_error", "physics_error", "torque_violation"):
         assert (noisy[name] > clean[name]).all(), name
+
+
+def test_torques_can_be_left_out(fitted, make_bodies):
+    table = make_bodies(4, "rows")
+    without = MotionPhysics(torques=False).fit(make_bodies(12, "real"), key=KEY).transform(table.x)
+    assert np.isnan(without[:, -1]).all()
+    np.testing.assert_array_equal(without[:, :-1], fitted.transform(table.x)[:, :-1])
+
+
+def test_without_mujoco_torques_are_not_measured_or_their_absence_is_an_error(monkeypatch, make_bodies):
+    monkeypatch.setitem(sys.modules, "mujoco", None)
+    load_mujoco.cache_clear()
+    try:
+        found = MotionPhysics().fit(make_bodies(4, "real"), key=KEY).transform(make_bodies(2, "rows").x)
+        assert np.isnan(found).all(axis=0).tolist() == [name == "torque_violation" for name in COLUMNS]
+        with pytest.raises(MissingExtraError, match=r"measuring torques needs 'mujoco.*ouroloop\[motion\]"):
+            MotionPhysics(torques=True).fit(make_bodies(4, "real"), key=KEY)
+    finally:
+        load_mujoco.cache_clear()
 
 
 def test_rows_do_not_depend_on_their_neighbours_or_padding(fitted, make_bodies):

@@ -49,6 +49,12 @@ def test_each_error_is_seen_by_its_measure(metric, make_bodies, name, change):
     )
 
 
+def test_torques_left_out_have_no_name(reference, make_bodies):
+    features = {"kind": "motion_physics", "torques": False}
+    found = measured(PhysicsErrors(features=features).fit(reference, key=Key(0)), make_bodies(6, "fresh"))
+    assert set(found) == {*COLUMNS, "acceleration_error"} - {"torque_violation"}
+
+
 @settings(max_examples=30)
 @given(arrays(float, st.integers(1, 12), elements=finite), arrays(float, st.integers(1, 12), elements=finite))
 def test_acceleration_error_is_a_distance_of_distributions(a, b):

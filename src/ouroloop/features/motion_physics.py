@@ -9,14 +9,16 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from ouroloop.errors import DataError, PartError
+from ouroloop.errors import DataError, MissingExtraError, PartError
 from ouroloop.features.motion_columns import inferred_lengths, motion_lengths
 from ouroloop.keys import Key
 from ouroloop.motion.humanml3d import FEATURES, FPS, decode
 from ouroloop.motion.inverse_kinematics import inverse_kinematics
-from ouroloop.motion.physics.body import to_simulator
+from ouroloop.motion.physics.body import Body, to_simulator
+from ouroloop.motion.physics.engine import load_mujoco
 from ouroloop.motion.physics.limits import limit_excess
 from ouroloop.motion.physics.measures import measure
+from ouroloop.motion.physics.torques import torque_excess
 from ouroloop.motion.skeleton import HUMANML3D_PARENTS, Skeleton
 from ouroloop.samples import Samples
 
@@ -32,17 +34,20 @@ COLUMNS = (
     "jerk",
     "limit_excess",
     "bone_error",
+    "torque_violation",
 )
 """What the features are: `ouroloop.motion.physics.measures.Measures`; degrees by which the worst limited joint of a
-frame is beyond its limit; mm by which bones change their length. Each is a mean over the frames."""
+frame is beyond its limit; mm by which bones change their length; N m by which the most overtaxed joint of a frame is
+beyond what the humanoid's can give. Each is a mean over the frames."""
 
 _SKELETON_CLIPS = 32  # real motions whose bones the stand-in skeleton is the median of
 _DECODED_ROWS = 64  # at a time
+_SHORTEST, _TALLEST = 0.5, 3.0  # m: bodies beyond have no joints to speak of; the stand-in's are looked at
 
 
 @dataclass(frozen=True, kw_only=True)
 class MotionPhysics:
-    """How physical motions are, float64 (n, 9) in the order of `COLUMNS`; x are HumanML3D features (n, frames, 263).
+    """How physical motions are, float64 (n, 10) in the order of `COLUMNS`; x are HumanML3D features (n, frames, 263).
 
     Heights are above the floor at y = 0, on which the foot joints of a standing body lie, as in HumanML3D's data.
     The skeleton is each motion's own. Where a motion has none (joints that lie on top of one another), it is that of
@@ -50,9 +55,14 @@ class MotionPhysics:
 
     Args:
         fps: frames a second.
+        torques: whether torques are measured, which needs MuJoCo; None: where it is installed. Else they are NaN.
     """
 
     fps: Annotated[float, Field(gt=0, description="frames a second of the motions")] = float(FPS)
+    torques: Annotated[
+        bool | None, Field(description="measure torques, which needs MuJoCo; null: where it is installed")
+    ] = None
+    _torques: bool = field(init=False, default=False, repr=False, compare=False)
     _skeleton: Skeleton | None = field(init=False, default=None, repr=False, compare=False)
 
     @property
@@ -70,6 +80,7 @@ class MotionPhysics:
 
         Raises:
             DataError: x of another shape, lengths that do not fit it, NaN, or a real motion without a skeleton.
+            MissingExtraError: torques are asked for, and MuJoCo is not installed.
         """
         what = "motion_physics features"
         _check(samples.x)
@@ -83,10 +94,11 @@ class MotionPhysics:
         offsets = np.median([skeleton.offsets for skeleton in own], axis=0)
         fitted = replace(self)
         object.__setattr__(fitted, "_skeleton", Skeleton(own[0].names, own[0].parents, offsets))
+        object.__setattr__(fitted, "_torques", _can_measure_torques(self.torques))
         return fitted
 
     def transform(self, x: np.ndarray) -> np.ndarray:
-        """Measures of motions x (n, frames, 263), float64 (n, 9); a row ends at its last frame not all zero."""
+        """Measures of motions x (n, frames, 263), float64 (n, 10); a row ends at its last frame not all zero."""
         standard = self._skeleton
         if standard is None:
             raise PartError("motion_physics features: call fit before transform")
@@ -107,17 +119,40 @@ class MotionPhysics:
         except DataError:  # no skeleton can be read from it
             skeleton = standard
         numbers = measure(positions, self.fps, skeleton=skeleton).as_dict()
-        numbers["limit_excess"] = self._limit_excess(positions, skeleton)
         numbers["bone_error"] = _bone_error(positions)
+        numbers.update(self._joint_numbers(positions, skeleton if _is_human(skeleton) else standard))
         return [numbers[name] for name in COLUMNS]
 
-    def _limit_excess(self, positions: np.ndarray, skeleton: Skeleton) -> float:
-        """Degrees; 0 where joints lie on top of one another, which have no angle."""
+    def _joint_numbers(self, positions: np.ndarray, skeleton: Skeleton) -> dict[str, float]:
+        """Degrees and N m beyond limits; 0 where joints lie on top of one another, which have no angle."""
         try:
-            _, rotations = inverse_kinematics(positions, skeleton, self.fps)
+            root, rotations = inverse_kinematics(positions, skeleton, self.fps)
         except DataError:
-            return 0.0
-        return float(np.rad2deg(limit_excess(to_simulator(rotations))).mean())
+            return {"limit_excess": 0.0, "torque_violation": 0.0 if self._torques else np.nan}
+        rotations = to_simulator(rotations)
+        degrees = float(np.rad2deg(limit_excess(rotations)).mean())
+        if not self._torques:
+            return {"limit_excess": degrees, "torque_violation": np.nan}
+        body = Body.of(skeleton)
+        on_soles = to_simulator(root) + np.array([0.0, 0.0, body.ball_radius])
+        excess = torque_excess(body, _at_least_two(on_soles), _at_least_two(rotations), self.fps)
+        return {"limit_excess": degrees, "torque_violation": float(excess.mean())}
+
+
+def _can_measure_torques(wanted: bool | None) -> bool:
+    if wanted is False:
+        return False
+    try:
+        load_mujoco()
+    except MissingExtraError as error:
+        if wanted:
+            raise MissingExtraError("measuring torques", "mujoco>=4.0", "motion") from error
+        return False
+    return True
+
+
+def _is_human(skeleton: Skeleton) -> bool:
+    return _SHORTEST < Body.of(skeleton).height < _TALLEST
 
 
 def _check(x: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-r"""How physical generated motions are, beside real ones: penetration, floating, skating, acceleration, jerk, bones.
+r"""How physical generated motions are, beside real ones: on the floor, in the joints, in their smoothness.
 
 The acceleration error is the 1-Wasserstein distance between the accelerations of generated and of real motions,
 
@@ -56,8 +56,11 @@ class _State(NamedTuple):
 @dataclass(frozen=True, kw_only=True)
 class PhysicsErrors(RowMetric):
     """Means over motions: 'penetration', 'floating' (mm), 'skating' (mm a frame), their sum 'physics_error',
-    'deepest' (mm, worst frame), 'limit_excess' (degrees beyond a joint limit), 'bone_error' (mm), 'acceleration'
-    (m/s^2), 'jerk' (m/s^3), and 'acceleration_error' (m/s^2).
+    'deepest' (mm, worst frame), 'limit_excess' (degrees beyond a joint limit), 'torque_violation' (N m beyond what a
+    joint can give), 'bone_error' (mm), 'acceleration' (m/s^2), 'jerk' (m/s^3), and 'acceleration_error' (m/s^2).
+
+    'torque_violation' is by inverse dynamics and needs MuJoCo; where that is not installed the name is left out. It
+    is more than half of the cost: `features: {kind: motion_physics, torques: false}` saves that.
 
     x are HumanML3D features (n, frames, 263), zero after 'length'. Real motions are not perfect either: compare with
     the floor.
@@ -84,7 +87,11 @@ class PhysicsErrors(RowMetric):
     def _estimate(self, state: _State, rows: Rows, key: Key | None) -> dict[str, Estimate]:
         counts = resample_counts(key, len(rows), self.resamples)
         value, resampled = rows.x.mean(axis=0), counts @ rows.x / len(rows)
-        found = {name: interval(value[i], resampled[:, i], 0.0) for i, name in enumerate(COLUMNS)}
+        found = {
+            name: interval(value[i], resampled[:, i], 0.0)
+            for i, name in enumerate(COLUMNS)
+            if np.isfinite(value[i])  # torques that are not measured are NaN
+        }
         own = rows.x[:, _ACCELERATION]
         errors = [
             acceleration_error(real=state.acceleration, generated=own, real_counts=a, generated_counts=b)
