@@ -111,6 +111,7 @@ _USED_BY: dict[tuple[str, str], tuple[str, ...]] = {
     ("corrector", "verifier"): ("feng2024verification", "elfirdoussi2024maximizing"),
     ("experiment", "discrete_loop"): ("kazdan2024collapse",),
     ("experiment", "distorted_loop"): ("gillman2024selfcorrecting", "bertrand2024stability"),
+    ("experiment", "eigenvalue_verifier"): ("feng2024verification",),
     ("experiment", "finite_curation"): ("ferbach2024curated",),
     ("experiment", "gaussian_loop"): ("kazdan2024collapse", "gerstgrasser2024accumulating"),
     ("experiment", "image_classifier"): ("elfirdoussi2024maximizing",),

@@ -92,6 +92,7 @@ FAMILIES: dict[str, dict[str, str]] = {
     "experiments": {
         "discrete_loop": "ouroloop.experiments.closed_loops:DiscreteLoop",
         "distorted_loop": "ouroloop.experiments.distorted_loop:DistortedLoop",
+        "eigenvalue_verifier": "ouroloop.experiments.eigenvalue_verifier:EigenvalueVerifier",
         "finite_curation": "ouroloop.experiments.finite_curation:FiniteCuration",
         "gaussian_loop": "ouroloop.experiments.closed_loops:GaussianLoop",
         "image_classifier": "ouroloop.experiments.image_classifier:ImageClassifier",
