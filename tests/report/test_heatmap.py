@@ -1,5 +1,6 @@
 """Pictures over the axis and the option in which arms differ."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,12 @@ import pytest
 import yaml
 
 from ouroloop.report import write_figures
-from ouroloop.report.heatmap import heatmap_of
+from ouroloop.report.axis import Axis
+from ouroloop.report.heatmap import Heatmap, heatmap_of
+from ouroloop.report.heatmap_svg import picture_of, stairs
 from ouroloop.report.load import load
+from ouroloop.report.page import render
+from ouroloop.report.wording import number
 from ouroloop.study import Study, run_study
 
 STRENGTHS = (0.0, 0.2, 0.4, 2.0)
@@ -49,3 +54,37 @@ def test_it_is_written_beside_the_curves(out, tmp_path):
 def test_there_is_none_of_too_few_arms_or_another_metric(out):
     assert heatmap_of(load([out]), "variance") is None
     assert heatmap_of(load([out / "s0.0", out / "s0.2", out / "s2.0"]), "factor") is None
+
+
+def test_there_is_none_of_a_metric_that_was_not_measured(out):
+    assert heatmap_of(load([out]), "accuracy") is None
+
+
+def test_stairs_run_between_the_two_sides_of_a_level():
+    above = np.array([[False, True, True], [False, False, True]])  # row 0 at the bottom
+    path = stairs(above, left=10, top=0, width=5, height=4)
+    assert sorted(path.split("M")[1:]) == ["15 4h5", "15 4v4", "20 0v4"]
+    assert stairs(np.ones((3, 3), bool), left=0, top=0, width=1, height=1) == ""
+
+
+def test_the_page_shows_the_map_with_its_values(out):
+    page = render(load([out]))
+    assert page.count('<figure class="map">') == 1
+    picture = heatmap_of(load([out]), "factor")
+    svg = str(picture_of(picture, "m").svg)
+    assert svg.count("<rect") == 4 * 3
+    assert f"correction_strength 0, synthetic ratio 4: {number(picture.measured[0, 2])}" in svg
+    fills = re.findall(r'fill="#(..)..(..)"', svg)  # red and blue of the cells, row by row
+    values = picture.measured.ravel()
+    for cell in (values.argmin(), values.argmax()):
+        red, blue = (int(part, 16) for part in fills[cell])
+        assert (red > blue) == (values[cell] > 1)
+    assert "certificate ∞" in svg
+
+
+def test_a_hostile_option_name_is_escaped():
+    texts = ("<b>1", "2")
+    hostile = Heatmap("factor", Axis("x<script>", texts), "o<script>", ("1", "2"), np.array([[0.5, 2], [1, 1]]), {})
+    svg = str(picture_of(hostile, "m").svg)
+    assert "<script>" not in svg
+    assert "<b>" not in svg

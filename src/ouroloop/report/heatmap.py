@@ -44,7 +44,8 @@ class Heatmap:
 
 
 def heatmap_of(results: Results, metric: str) -> Heatmap | None:
-    """The picture of a metric, or None where the axis is the generation or fewer than 4 arms differ in one option."""
+    """The picture of a metric, or None where it was not measured, the axis is the generation, or fewer than 4 arms
+    differ in one option."""
     if not results.axis.texts or metric not in LEVELS:
         return None
     option, arms = _ladder(results.arms)
@@ -60,6 +61,8 @@ def heatmap_of(results: Results, metric: str) -> Heatmap | None:
         laws.append(
             {law.label: np.where(np.isfinite(law.values), law.values, np.inf) for law in forecasts_of(arm, metric)}
         )
+    if not np.isfinite(measured).any():
+        return None
     shared = [label for label in laws[0] if all(len(law.get(label, ())) == columns for law in laws)]
     forecasts = {label: np.stack([law[label] for law in laws]) for label in shared}
     return Heatmap(metric, results.axis, option, tuple(tick(value) for value, _ in arms), measured, forecasts)

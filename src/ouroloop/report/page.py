@@ -23,6 +23,8 @@ from ouroloop.report.curves import Chart, charts_of, is_log, model
 from ouroloop.report.differences import Difference, baseline_of, differences
 from ouroloop.report.draw import LABEL_GAP, chart_svg
 from ouroloop.report.grids import Gallery, gallery_of
+from ouroloop.report.heatmap import LEVELS, heatmap_of
+from ouroloop.report.heatmap_svg import Picture, picture_of
 from ouroloop.report.load import Results, load
 from ouroloop.report.metric_names import BOOKKEEPING, describe
 from ouroloop.report.motions import Player, player_of
@@ -96,6 +98,7 @@ def render(results: Results, *, title: str | None = None, baseline: str | None =
             lead=lead(results),
             look_of={arm["label"]: arm["look"].css for arm in arms},
             rows=rows_of(results),
+            pictures=_pictures(results),
             sections=_chart_sections(main, [c for c in charts if c.name.name in BOOKKEEPING]),
             open_on_log=bool(charts and is_log(charts[0])),
             many_seeds=any(len(arm.runs) > 1 for arm in results.arms),
@@ -210,6 +213,12 @@ def _chart_sections(main: Sequence[Chart], bookkeeping: Sequence[Chart]) -> list
         ("Bookkeeping: ratio, rows, corrections", numbered[len(main) :]),
     ]
     return [{"title": title, "charts": group} for title, group in groups if group]
+
+
+def _pictures(results: Results) -> list[Picture]:
+    """Of the metrics that have a level, where the study's arms make a grid."""
+    maps = [heatmap_of(results, metric) for metric in LEVELS]
+    return [picture_of(found, f"map-{place}") for place, found in enumerate(maps) if found is not None]
 
 
 def guess_groups(chart: Chart) -> list[dict[str, Any]]:
