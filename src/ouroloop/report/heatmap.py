@@ -103,7 +103,8 @@ def draw_heatmap(picture: Heatmap, figure: Figure) -> None:
     axes.set(xlabel=picture.axis.title, ylabel=picture.option.replace("_", " "))
     axes.set_title(describe(picture.metric).title, loc="left")
     figure.colorbar(mesh)
-    figure.legend(loc="outside lower center", ncols=1, facecolor="0.8", frameon=True)
+    if axes.get_legend_handles_labels()[0]:  # no line where all values lie on one side
+        figure.legend(loc="outside lower center", ncols=1, facecolor="0.8", frameon=True)
 
 
 def _bounded(values: np.ndarray, level: float) -> np.ndarray:
