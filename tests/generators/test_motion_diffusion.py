@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from ouroloop.errors import DataError, OuroloopError, PartError
+from ouroloop.errors import DataError, OuroloopError, PartError, SpecError
 from ouroloop.generators import motion_diffusion
 from ouroloop.generators.diffusion_process.motion_memory import MotionMemory
 from ouroloop.generators.diffusion_process.motion_transformer import MotionTransformer
@@ -224,3 +224,20 @@ def test_a_damaged_memory_is_named(fitted: MotionDiffusion, tmp_path: Path) -> N
     (tmp_path / "motions.safetensors").write_bytes(b"x")
     with pytest.raises(OuroloopError, match=r"motions\.safetensors"):
         MotionDiffusion().load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"noise_low": 5.0, "noise_high": 1.0}, "noise_low: must be less than noise_high, got 5.0 and 1.0"),
+        ({"noise_low": 1.0, "noise_high": 1.0}, "noise_low: must be less than noise_high"),
+        ({"guidance_strength": 1.5, "condition_dropout": 0.0}, "condition_dropout: guidance needs.*set 0.1"),
+    ],
+)
+def test_options_that_contradict_one_another(options, match):
+    with pytest.raises(SpecError, match=match):
+        MotionDiffusion(**options)
+
+
+def test_no_guidance_needs_no_dropped_captions():
+    assert MotionDiffusion(condition_dropout=0.0).guidance_strength == 0

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ouroloop.errors import PartError
+from ouroloop.errors import PartError, SpecError
 from ouroloop.generators.diffusion_process.motion_memory import CONDITION_COLUMNS, MotionMemory, without_captions
 from ouroloop.generators.diffusion_process.motion_transformer import CleanMotion, MotionTransformer
 from ouroloop.generators.diffusion_process.samplers import SAMPLERS, Solver
@@ -62,6 +62,9 @@ class MotionDiffusion(TorchGenerator):
     With ``size="paper"`` and ``learning_rate=1e-4, batch_size=64, optimiser_state="reset"`` it is the model of SCSC's
     motion experiment, but for the text side: words learnt here, or your sentence encoder, in place of CLIP.
 
+    Raises:
+        SpecError: a sampler's grid that is empty, or guidance by a network that never learns to do without captions.
+
     Source: Tevet et al., "Human Motion Diffusion Model", arXiv 2209.14916; what differs is said in
     `diffusion_process.motion_transformer`.
     """
@@ -108,6 +111,12 @@ class MotionDiffusion(TorchGenerator):
     noise_high: Annotated[float, Field(gt=0, description="noise-to-signal ratio that sampling starts from")] = 80.0
 
     _memory: MotionMemory | None = field(init=False, default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.noise_low < self.noise_high:
+            raise SpecError(f"noise_low: must be less than noise_high, got {self.noise_low} and {self.noise_high}")
+        if self.guidance_strength and not self.condition_dropout:
+            raise SpecError("condition_dropout: guidance needs rows that are trained on without their caption; set 0.1")
 
     # What the training loop asks for
 
