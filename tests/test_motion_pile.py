@@ -10,6 +10,10 @@ from ouroloop.motion.examples import standing, walking
 from ouroloop.motion.files import read_motion, write_motion
 from ouroloop.motion.inverse_kinematics import motion_from_positions
 from ouroloop.motion.mapping import to_humanml3d
+from ouroloop.motion_pile import _Drawn, _Row, _severity, _Shown
+from ouroloop.report.corrections import corrections_of
+from ouroloop.report.load import load
+from ouroloop.samples import Verdict
 
 RUNNER = CliRunner()
 
@@ -88,6 +92,52 @@ def test_physics_says_how_well_it_tracked(folder):
         assert 0.0 < found[name]["tracking_error"] < 60.0
         assert found[name]["penetration_after"] < 1.0
     assert "penetration:" in text
+
+
+def test_the_page_shows_what_went_worst_first_and_why(folder):
+    pytest.importorskip("mujoco", reason="needs MuJoCo: pip install ouroloop[motion]")
+    leap = walking(40)
+    leap[20:] += np.array([0.0, 0.0, 6.0])  # a lost one: nobody follows a leap of 6 m in one frame
+    write_motion(folder / "in" / "leap.npz", motion_from_positions(leap, 20.0, name="leap"))
+    weak = ["--set", "residual_force=0.05", "--set", "residual_lift=0.05", "--set", "residual_torque=10"]
+    code, text, error = call(
+        folder / "in", "--corrector", "physics", "-o", folder / "out", *weak, "--set", "recovery=blend"
+    )
+    assert code == 0, (text, error)
+    (arm,), _ = corrections_of(load([folder / "out" / "run"]))
+    assert arm.order == "those that went worst first"
+    assert arm.pairs[0].verdict == "lost, blended"
+    assert "lost by the simulation after" in arm.pairs[0].reason
+    assert "leap" in arm.pairs[0].body
+    assert arm.pairs[0].body.count("<svg") == 2
+    errors = {name: row["tracking_error"] for name, row in rows(folder / "out").items() if row["verdict"] != "failed"}
+    assert max(errors, key=errors.__getitem__) == "leap"
+    (unreadable,) = arm.not_drawn
+    assert (unreadable["name"], unreadable["outcome"]) == ("broken", "failed")
+    assert "cannot make sense" in unreadable["reason"]
+    assert "25 % failed" in arm.words
+    page = (folder / "out" / "report.html").read_text()
+    assert "lost by the simulation after" in page
+    assert "cannot make sense" in page
+    assert "those that went worst first" in page
+    call(folder / "in", "--corrector", "physics", "-o", folder / "dropped", *weak, "--set", "recovery=drop")
+    (arm,), _ = corrections_of(load([folder / "dropped" / "run"]))
+    assert arm.pairs[0].verdict == "lost, dropped"
+    assert arm.pairs[0].body.count("<svg") == 1  # there is nothing after it
+
+
+def test_no_more_motions_are_kept_than_are_shown_and_those_are_the_worst():
+    shown = _Shown()
+    nothing = np.zeros((2, 263), np.float32)
+    for number in np.random.default_rng(0).permutation(200):
+        row = _Row(name=str(number), verdict="corrected", tracking_error=float(number))
+        if number in (3, 5):  # lost ones come first, whatever their error
+            row.verdict, row.fell = ("blended", True) if number == 3 else ("dropped", True)
+        if shown.wants(_severity(row)):
+            shown.add(_Drawn(_severity(row), row, nothing, nothing, "", Verdict.CHANGED))
+    names = [int(motion.row.name) for motion in shown.drawn]
+    assert names == [5, 3, *range(199, 199 - len(names) + 2, -1)]
+    assert len(names) == 48
 
 
 @pytest.mark.parametrize(

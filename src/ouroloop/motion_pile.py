@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -71,15 +71,30 @@ class _Row:
     physics_error_after: float = float("nan")
 
 
+class _Drawn(NamedTuple):
+    """A motion for the page: features before and after, at 20 frames a second."""
+
+    severity: tuple[int, float]
+    row: _Row
+    before: np.ndarray
+    after: np.ndarray
+    caption: str
+    verdict: Verdict
+
+
 @dataclass
 class _Shown:
-    """Motions for the page: features before and after, at 20 frames a second."""
+    """The motions for the page, those that went worst first."""
 
-    before: list[np.ndarray] = field(default_factory=list)
-    after: list[np.ndarray] = field(default_factory=list)
-    caption: list[str] = field(default_factory=list)
-    verdict: list[int] = field(default_factory=list)
-    distance: list[float] = field(default_factory=list)
+    drawn: list[_Drawn] = field(default_factory=list)
+
+    def wants(self, severity: tuple[int, float]) -> bool:
+        """Whether a motion of this severity would be among those that are shown."""
+        return len(self.drawn) < _SHOWN or severity > self.drawn[-1].severity
+
+    def add(self, motion: _Drawn) -> None:
+        """Keep a motion, and the worst of all."""
+        self.drawn = sorted([*self.drawn, motion], key=lambda m: m.severity, reverse=True)[:_SHOWN]
 
 
 def correct_motions(
@@ -237,8 +252,7 @@ def _correct_batch(
         if keep:
             row.file = _free(motion.name or "motion", ending, taken)
             write_motion(folder / row.file, _motion(motion, after, verdict, result))
-        if len(shown.before) < _SHOWN:
-            _show(shown, motion, before, after, verdict, row)
+        _show(shown, motion, before, after, verdict, row)
 
 
 def _motion(motion: Motion, after: np.ndarray, verdict: Verdict, result: PhysicsResult | None) -> Motion:
@@ -299,10 +313,20 @@ def _free(name: str, ending: str, taken: set[str]) -> str:
     return found
 
 
+def _severity(row: _Row) -> tuple[int, float]:
+    """How badly a motion went: lost for good, lost and mended, lost at first; then by its error in mm."""
+    lost = row.verdict in ("failed", "dropped"), row.verdict == "blended" or (row.verdict == "kept" and row.fell)
+    error = row.tracking_error if np.isfinite(row.tracking_error) else row.distance_moved
+    return 3 if lost[0] else 2 if lost[1] else int(row.fell), error if np.isfinite(error) else np.inf
+
+
 def _show(shown: _Shown, motion: Motion, before: np.ndarray, after: np.ndarray, verdict: Verdict, row: _Row) -> None:
     from ouroloop.motion.humanml3d import FPS, encode
     from ouroloop.motion.motion import resample_positions
 
+    severity = _severity(row)
+    if not shown.wants(severity):
+        return
     pair = [resample_positions(p, motion.fps, float(FPS))[: _FRAMES + 1] for p in (before, after)]
     if len(pair[0]) < 2 or not all(np.isfinite(p).all() for p in pair):
         return
@@ -310,11 +334,8 @@ def _show(shown: _Shown, motion: Motion, before: np.ndarray, after: np.ndarray, 
         features = [encode(p) for p in pair]
     except DataError:
         return
-    shown.before.append(features[0])
-    shown.after.append(features[1])
-    shown.caption.append(motion.caption or motion.name or "motion")
-    shown.verdict.append(int(verdict))
-    shown.distance.append(row.distance_moved)
+    caption = motion.caption or motion.name or "motion"
+    shown.add(_Drawn(severity, row, features[0], features[1], caption, verdict))
 
 
 def _write_table(rows: list[_Row], path: Path) -> None:
@@ -332,25 +353,60 @@ def _record(path: Path, spec: dict[str, Any], rows: list[_Row], shown: _Shown) -
     store = RunStore.create(
         path, spec=spec, fingerprint=spec, environment=environment(), arm="motions", seed=spec["seed"]
     )
+    drawn = shown.drawn
+    before, after = [motion.before for motion in drawn], [motion.after for motion in drawn]
     with store.lock():
-        for generation, (when, features) in enumerate((("before", shown.before), ("after", shown.after))):
+        for generation, (when, features) in enumerate((("before", before), ("after", after))):
             with store.begin(generation) as writer:
-                columns = _padded(features) | {"caption": np.array(shown.caption)} if features else {}
+                columns = _padded(features) | {"caption": np.array([m.caption for m in drawn])} if drawn else {}
                 if columns:
                     writer.preview("preview", columns)
                 if generation:
-                    known = [row for row in rows if np.isfinite(row.distance_moved)]
-                    ids = np.arange(len(known), dtype=np.int64)
-                    verdicts = np.array([_LOOP_VERDICTS.get(row.verdict, Verdict.FAILED) for row in known], np.int8)
-                    distances = np.array([row.distance_moved for row in known])
+                    ids = np.arange(len(rows), dtype=np.int64)
+                    verdicts = np.array([_LOOP_VERDICTS.get(row.verdict, Verdict.FAILED) for row in rows], np.int8)
+                    distances = np.array([row.distance_moved for row in rows])
                     table = {"id": ids, "parent": ids, "verdict": verdicts, "distance": distances}
                     writer.corrections().write(table)
                 if generation and columns:
-                    pair = {"before": _padded(shown.before)["x"], **columns}
-                    pair |= {"verdict": np.array(shown.verdict, np.int8), "distance": np.array(shown.distance)}
-                    writer.preview("corrections_preview", pair)
+                    writer.preview("corrections_preview", {"before": _padded(before)["x"], **columns, **_told(drawn)})
                 counts = {v: sum(row.verdict == v for row in rows) for v in sorted({row.verdict for row in rows})}
-                writer.commit(state={"verdicts": counts} if generation else {}, metrics=_means(rows, when))
+                state = {"verdicts": counts, "not_drawn": _not_drawn(rows, drawn)} if generation else {}
+                writer.commit(state=state, metrics=_means(rows, when))
+
+
+def _told(drawn: list[_Drawn]) -> dict[str, np.ndarray]:
+    """What is said of the motions that are drawn: as codes and numbers, and in words."""
+    return {
+        "verdict": np.array([motion.verdict for motion in drawn], np.int8),
+        "distance": np.array([motion.row.distance_moved for motion in drawn]),
+        "outcome": np.array([_outcome(motion.row) for motion in drawn]),
+        "reason": np.array([_reason(motion.row) for motion in drawn]),
+    }
+
+
+def _outcome(row: _Row) -> str:
+    return f"lost, {row.verdict}" if row.fell else row.verdict
+
+
+def _reason(row: _Row) -> str:
+    """The corrector's words with the numbers that they rest on."""
+    followed = np.nan if row.fell or "followed" in row.message else row.tracking_error
+    moved = row.distance_moved > 0
+    numbers = [
+        (followed, "followed to {:.0f} mm"),
+        (row.distance_moved if moved else np.nan, "moved by {:.0f} mm"),
+        (row.physics_error_before, "physics error {:.1f} mm" + (" before" if moved else "")),
+        (row.physics_error_after if moved else np.nan, "{:.1f} mm after"),
+    ]
+    told = [text.format(value) for value, text in numbers if np.isfinite(value)]
+    return "; ".join(part for part in (row.message, ", ".join(told)) if part)
+
+
+def _not_drawn(rows: list[_Row], drawn: list[_Drawn]) -> list[dict[str, str]]:
+    """Name, outcome and reason of motions that failed or were lost and that cannot be drawn, as many as are shown."""
+    seen = {id(motion.row) for motion in drawn}
+    lost = [row for row in rows if _severity(row)[0] >= 2 and id(row) not in seen]
+    return [{"name": row.name, "outcome": _outcome(row), "reason": row.message} for row in lost[:_SHOWN]]
 
 
 def _padded(features: list[np.ndarray]) -> dict[str, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from markupsafe import Markup
 from ouroloop.errors import StoreError
 from ouroloop.report.curves import thinned
 from ouroloop.report.draw import tag
-from ouroloop.report.files import read_arrow
+from ouroloop.report.files import read_arrow, read_json
 from ouroloop.report.grids import rows_table, texts_list
 from ouroloop.report.images import as_images, data_uri, sprite, tone_of
 from ouroloop.report.load import Arm, Results
@@ -29,17 +29,19 @@ VERDICTS = ("kept", "changed", "dropped", "failed")
 MOST_FILES = 400  # corrections.parquet files read for one page
 _PAIRS = 18
 _MOTION_PAIRS = 6
+_WORST_MOTIONS = 12
 _BINS = 24
 _MOST_BARS = 40
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One sample before and after its correction."""
+    """One sample before and after its correction; its verdict may come with a reason in words."""
 
     body: Markup
     verdict: str
     distance: float
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class ArmCorrections:
     histogram: Markup
     bars: Markup
     words: str
+    order: str = "evenly spaced by distance"
+    not_drawn: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +97,8 @@ def corrections_of(results: Results) -> tuple[list[ArmCorrections], list[str]]:
 
 
 def _arm(arm: Arm, look: Look, counts: _Counts | None, preview: tuple[Run, int, Path] | None) -> ArmCorrections:
-    pairs, moves = _pairs(preview[2], look, arm.label) if preview else ((), Markup(""))
+    columns = read_arrow(preview[2], 64) if preview else {}
+    pairs, moves = _pairs(columns, look, arm.label)
     nothing = Markup("")
     return ArmCorrections(
         label=arm.label,
@@ -106,7 +111,16 @@ def _arm(arm: Arm, look: Look, counts: _Counts | None, preview: tuple[Run, int, 
         histogram=_histogram(counts.distances, look, arm.label) if counts else nothing,
         bars=_bars(counts, arm.label) if counts else nothing,
         words=_words(counts) if counts else "The table of corrections was not kept.",
+        order="those that went worst first" if "reason" in columns else ArmCorrections.order,
+        not_drawn=_not_drawn(preview[2].parent) if preview else (),
     )
+
+
+def _not_drawn(folder: Path) -> tuple[Mapping[str, str], ...]:
+    """Name, outcome and reason of samples that failed and cannot be drawn, where the generation says so."""
+    state = read_json(folder / "state.json")
+    found = state.get("not_drawn", []) if isinstance(state, dict) else []
+    return tuple({key: str(entry.get(key, "")) for key in ("name", "outcome", "reason")} for entry in found)
 
 
 def _counts(arm: Arm, most: int) -> _Counts | None:
@@ -173,9 +187,11 @@ def _last_preview(arm: Arm) -> tuple[Run, int, Path] | None:
     return None
 
 
-def _pairs(path: Path, look: Look, label: str) -> tuple[tuple[Pair, ...], Markup]:
-    """Pairs evenly spaced by distance moved, so that both ends are seen; points are drawn in one picture."""
-    columns = read_arrow(path, 64)
+def _pairs(columns: Mapping[str, np.ndarray], look: Look, label: str) -> tuple[tuple[Pair, ...], Markup]:
+    """Pairs evenly spaced by distance moved, so that both ends are seen; points are drawn in one picture.
+
+    Where reasons were kept, those that went worst come first in the file, and here.
+    """
     if not {"before", "x"} <= columns.keys() or not len(columns["x"]):
         return (), Markup("")
     before, after = columns["before"], columns["x"]
@@ -184,6 +200,8 @@ def _pairs(path: Path, look: Look, label: str) -> tuple[tuple[Pair, ...], Markup
     if start is not None and end is not None and start.shape[1] == end.shape[1] == 2:
         return (), moves_svg(start, end, look.css, f"{label}: before (grey) and after")
     motions = is_motion(before) and is_motion(after)
+    if motions and {"reason", "outcome"} <= columns.keys():
+        return _worst_motions(columns, distance, look, label), Markup("")
     order = np.argsort(distance, kind="stable")[thinned(len(distance), _MOTION_PAIRS if motions else _PAIRS)]
     verdicts = _verdict_names(columns.get("verdict"), len(after))
     if motions:
@@ -196,9 +214,26 @@ def _pairs(path: Path, look: Look, label: str) -> tuple[tuple[Pair, ...], Markup
     ), Markup("")
 
 
+def _worst_motions(columns: Mapping[str, np.ndarray], distance: np.ndarray, look: Look, label: str) -> tuple[Pair, ...]:
+    """The first motions of a preview, each with its caption and the reason for its verdict."""
+    before, after = columns["before"], columns["x"]
+    frames = lengths_of(after, columns.get("length"))
+    captions = columns.get("caption", np.full(len(after), ""))
+    return tuple(
+        Pair(
+            tag("p", str(captions[i]), class_="small pair-name")
+            + _strip_pair(before[i, : frames[i]], after[i, : frames[i]], look, f"{label}, {captions[i]}"),
+            str(columns["outcome"][i]),
+            float(distance[i]),
+            str(columns["reason"][i]),
+        )
+        for i in range(min(len(after), _WORST_MOTIONS))
+    )
+
+
 def _strip_pair(before: np.ndarray, after: np.ndarray, look: Look, label: str) -> Markup:
-    """One motion's features (T, 263) before (grey) and after, one strip below the other."""
-    strips = ((before, "cn", "before"), (after, look.css, "after"))
+    """One motion's features (T, 263) before (grey) and after, one strip below the other; one strip if nothing moved."""
+    strips = ((before, "cn", "before"), (after, look.css, "after"))[: 1 if np.array_equal(before, after) else 2]
     return Markup("").join(strip_svg(joints_of(x), css, f"{label}: {word}") for x, css, word in strips)
 
 

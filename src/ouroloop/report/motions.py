@@ -196,10 +196,13 @@ def _correction_view(arm: Arm, look: Look, tracks: _Tracks, clips: int) -> dict[
             continue
         distance = np.nan_to_num(np.asarray(columns.get("distance", np.zeros(len(new.x))), np.float64))
         chosen = np.argsort(distance, kind="stable")[thinned(len(distance), clips)]
+        if "outcome" in columns:  # those that went worst come first in the file
+            chosen = np.arange(min(len(distance), clips))
         generations.append(generation)
         before.append([tracks.add(raw.x[i], int(raw.length[i])) for i in chosen])
         after.append([tracks.add(new.x[i], int(new.length[i])) for i in chosen])
-        captions.append([_told(new.captions[i], columns.get("verdict"), distance, int(i)) for i in chosen])
+        verdicts = columns.get("outcome", columns.get("verdict"))
+        captions.append([_told(new.captions[i], verdicts, distance, int(i)) for i in chosen])
     if not generations:
         return None
     return {
@@ -213,8 +216,9 @@ def _correction_view(arm: Arm, look: Look, tracks: _Tracks, clips: int) -> dict[
 
 
 def _told(caption: str, verdict: np.ndarray | None, distance: np.ndarray, row: int) -> str:
-    code = None if verdict is None or verdict.dtype.kind not in "iu" else int(verdict[row])
-    word = _LABELS[code] if code is not None and 0 <= code < len(_LABELS) else ""
+    word = "" if verdict is None else verdict[row]
+    if not isinstance(word, str):
+        word = _LABELS[int(word)] if 0 <= word < len(_LABELS) else ""
     return f"{caption} ({', '.join(part for part in (word, f'moved {number(float(distance[row]))}') if part)})"
 
 

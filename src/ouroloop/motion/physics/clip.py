@@ -126,7 +126,7 @@ def finish(clip: Clip, options: PhysicsOptions) -> PhysicsResult:
         return _with(result, *_verdict(clip, result))
     seconds = clip.lost / rate
     text = f"lost by the simulation after {seconds:.2f} s" + (
-        ": the simulation diverged" if clip.outcome.diverged else f" at {clip.factor:g} times the bounds"
+        ": the simulation diverged" if clip.outcome.diverged else _help(clip.factor, " at {:g} times the bounds")
     )
     if options.recovery in ("keep", "drop"):
         verdict = PhysicsVerdict.KEPT if options.recovery == "keep" else PhysicsVerdict.DROPPED
@@ -144,12 +144,17 @@ def finish(clip: Clip, options: PhysicsOptions) -> PhysicsResult:
 
 def _verdict(clip: Clip, result: PhysicsResult) -> tuple[PhysicsVerdict, str]:
     found = _faults(clip.report)
-    help_ = "" if clip.factor == 1.0 else f" (tracked with {clip.factor:g} times the bounds)"
+    help_ = _help(clip.factor, " (tracked with {:g} times the bounds)")
     if found:
         return PhysicsVerdict.CORRECTED, "; ".join(found) + help_
     if result.tracking_error > _FOLLOWED:
         return PhysicsVerdict.CORRECTED, f"followed to {result.tracking_error:.0f} mm only" + help_
     return PhysicsVerdict.UNCHANGED, "no fault that physics can see" + help_
+
+
+def _help(factor: float, words: str) -> str:
+    """Words on the help that a clip got, where that was more than was asked for."""
+    return "" if factor == 1.0 else words.format(factor)
 
 
 def _faults(report: ConditioningReport) -> list[str]:
