@@ -42,7 +42,6 @@ beyond what the humanoid's can give. Each is a mean over the frames."""
 
 _SKELETON_CLIPS = 32  # real motions whose bones the stand-in skeleton is the median of
 _DECODED_ROWS = 64  # at a time
-_SHORTEST, _TALLEST = 0.5, 3.0  # m: bodies beyond have no joints to speak of; the stand-in's are looked at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +119,7 @@ class MotionPhysics:
             skeleton = standard
         numbers = measure(positions, self.fps, skeleton=skeleton).as_dict()
         numbers["bone_error"] = _bone_error(positions)
-        numbers.update(self._joint_numbers(positions, skeleton if _is_human(skeleton) else standard))
+        numbers.update(self._joint_numbers(positions, skeleton if Body.of(skeleton).is_human else standard))
         return [numbers[name] for name in COLUMNS]
 
     def _joint_numbers(self, positions: np.ndarray, skeleton: Skeleton) -> dict[str, float]:
@@ -149,10 +148,6 @@ def _can_measure_torques(wanted: bool | None) -> bool:
             raise MissingExtraError("measuring torques", "mujoco>=4.0", "motion") from error
         return False
     return True
-
-
-def _is_human(skeleton: Skeleton) -> bool:
-    return _SHORTEST < Body.of(skeleton).height < _TALLEST
 
 
 def _check(x: np.ndarray) -> None:

@@ -15,10 +15,22 @@ import numpy as np
 from ouroloop.motion.rotations import multiply, rotate
 from ouroloop.motion.skeleton import HUMANML3D_NAMES, HUMANML3D_PARENTS, Skeleton
 
-__all__ = ["LEGS", "SOLE_POINTS", "Body", "Leg", "Surface", "from_simulator", "limb_capsules", "to_simulator"]
+__all__ = [
+    "LEGS",
+    "SHORTEST",
+    "SOLE_POINTS",
+    "TALLEST",
+    "Body",
+    "Leg",
+    "Surface",
+    "from_simulator",
+    "limb_capsules",
+    "to_simulator",
+]
 
 JOINTS = 22
 SOLE_POINTS = 12
+SHORTEST, TALLEST = 0.5, 3.0  # m: what a human's stature is taken to lie between
 PARENTS = HUMANML3D_PARENTS
 _LEVELS = ((1, 2, 3), (4, 5, 6), (7, 8, 9), (10, 11, 12, 13, 14), (15, 16, 17), (18, 19), (20, 21))
 _REFERENCE_HEIGHT = 1.70  # metres: the stature at which the radii below are given
@@ -117,6 +129,11 @@ class Body:
     def mass(self) -> float:
         """kg, from the stature at a body mass index of 22."""
         return _BODY_MASS_INDEX * self.height**2
+
+    @property
+    def is_human(self) -> bool:
+        """Whether the stature is one that a human has."""
+        return SHORTEST < self.height < TALLEST
 
     @property
     def weight(self) -> float:

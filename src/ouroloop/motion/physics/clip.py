@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ouroloop.errors import DataError
-from ouroloop.motion.physics.body import Body, from_simulator, to_simulator
+from ouroloop.motion.physics.body import SHORTEST, TALLEST, Body, from_simulator, to_simulator
 from ouroloop.motion.physics.conditioning import ConditioningReport, condition, denoised
 from ouroloop.motion.physics.denoise import fill_missing
 from ouroloop.motion.physics.inverse_dynamics import FeedForward
@@ -22,7 +22,6 @@ from ouroloop.motion.skeleton import Skeleton
 __all__ = ["Clip", "finish", "prepare", "refuse"]
 
 _FEWEST = 4  # frames that a spline and a skeleton need: shorter clips are held to that length
-_TALLEST, _SHORTEST = 3.0, 0.5  # m: what a human's stature is taken to lie between
 _FOLLOWED = 50.0  # mm: a motion that the simulation follows less well is not what it was
 _LOOK_EVERY = 4  # steps of the simulator between looks at the tracking error
 _NOTICED_FORCE, _NOTICED_TORQUE = 0.02, 5.0  # body weights, N m: less help than this is none
@@ -91,9 +90,9 @@ def prepare(given: np.ndarray, fps: float, skeleton: Skeleton | None, options: P
     if len(positions) < _FEWEST:
         positions = np.concatenate([positions, np.repeat(positions[-1:], _FEWEST - len(positions), axis=0)])
     body = Body.of(skeleton or Skeleton.from_positions(positions))
-    if not _SHORTEST < body.height < _TALLEST:
+    if not body.is_human:
         raise DataError(
-            f"a stature of {body.height:.2f} m is no human's; expected metres, between {_SHORTEST} and {_TALLEST}"
+            f"a stature of {body.height:.2f} m is no human's; expected metres, between {SHORTEST} and {TALLEST}"
         )
     inside = to_simulator(positions)
     if options.mode == "simulation":
