@@ -129,7 +129,6 @@ def test_one_failing_cell_leaves_the_others_complete(tmp_path):
     assert (tmp_path / "good" / "generations" / "0003").is_dir()
 
 
-@pytest.mark.slow
 def cells_of(tmp_path, generations):
     study = Study.read(write(tmp_path))
     slow = {**study.spec(study.arms[0], 0).resolved(), "generations": generations}
@@ -141,6 +140,7 @@ def worker_processes():
     return {int(c) for c in children if "spawn_main" in Path(f"/proc/{c}/cmdline").read_text()}
 
 
+@pytest.mark.slow
 def test_after_a_killed_worker_every_run_is_finished_all_the_same(tmp_path):
     killed = []
 
@@ -156,6 +156,7 @@ def test_after_a_killed_worker_every_run_is_finished_all_the_same(tmp_path):
         assert not RunStore.open(tmp_path / str(i)).verify()
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_every_time_is_named(tmp_path):
     known = set()
 
