@@ -241,3 +241,8 @@ def test_options_that_contradict_one_another(options, match):
 
 def test_no_guidance_needs_no_dropped_captions():
     assert MotionDiffusion(condition_dropout=0.0).guidance_strength == 0
+
+
+def test_a_straight_grid_has_equal_steps():
+    sampler = MotionDiffusion(sampling_steps=3, noise_low=1.0, noise_high=4.0, grid_curve=1.0)
+    assert sampler.noise_levels() == pytest.approx([4.0, 2.5, 1.0, 0.0])

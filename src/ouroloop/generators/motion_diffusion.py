@@ -109,6 +109,9 @@ class MotionDiffusion(TorchGenerator):
     )
     noise_low: Annotated[float, Field(gt=0, description="least noise-to-signal ratio of the sampler's grid")] = 0.02
     noise_high: Annotated[float, Field(gt=0, description="noise-to-signal ratio that sampling starts from")] = 80.0
+    grid_curve: Annotated[
+        float, Field(gt=0, description="how the sampler's grid crowds towards low noise (EDM's rho)")
+    ] = 7.0
 
     _memory: MotionMemory | None = field(init=False, default=None, repr=False, compare=False)
 
@@ -169,7 +172,7 @@ class MotionDiffusion(TorchGenerator):
         size = SIZES[self.size]
         steps = self.sampling_steps or size.sampling_steps
         if not size.cosine_grid:
-            return noise_levels(steps, low=self.noise_low, high=self.noise_high)
+            return noise_levels(steps, low=self.noise_low, high=self.noise_high, curve=self.grid_curve)
         return [math.tan(math.pi / 2 * min((steps - i) / steps, 0.999)) for i in range(steps)] + [0.0]
 
     # What the loop calls
