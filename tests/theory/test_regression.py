@@ -124,6 +124,63 @@ def test_labels_of_many_fake_generations(agrees, fakes, n, d):
     agrees(simulate, regression.relabelled_risk(fakes, n, d, 0.25, n + 10, 1.44))
 
 
+@pytest.mark.parametrize("ridge", [0.01, 0.1, 0.5, 2.0])
+@pytest.mark.parametrize("rows", [25, 50, 100, 400])
+@pytest.mark.parametrize("fakes", [0, 1, 5])
+def test_ridge_on_labels_of_many_fake_generations(fakes, rows, ridge):
+    """Model Collapse Demystified with 50 coefficients: within 3 standard errors of 1.5 %."""
+    d, before, replicas = 50, 150, 300
+    rng = np.random.default_rng([fakes, rows, int(100 * ridge)])
+    truth = rng.standard_normal((replicas, d, 1))
+    truth *= 1.5 / np.linalg.norm(truth, axis=1, keepdims=True)
+    w = truth
+    for _ in range(fakes):
+        x = rng.standard_normal((replicas, before, d))
+        turned = np.swapaxes(x, 1, 2)
+        w = w + np.linalg.solve(turned @ x, turned @ (0.5 * rng.standard_normal((replicas, before, 1))))
+    x = rng.standard_normal((replicas, rows, d))
+    turned = np.swapaxes(x, 1, 2)
+    y = x @ w + 0.3 * rng.standard_normal((replicas, rows, 1))
+    w = np.linalg.solve(turned @ x + rows * ridge * np.eye(d), turned @ y)
+    found = np.square(w - truth).sum(axis=(1, 2))
+    law = regression.relabelled_ridge_risk(fakes, before, d, 0.25, rows, 0.09, ridge, signal=2.25)
+    assert abs(found.mean() - law) < 3 * found.std() / math.sqrt(replicas) + 0.015 * law
+
+
+def test_ridge_has_the_right_limits():
+    arguments = (3, 100, 20, 1.0, 10**7, 0.5)
+    past = 3 * 20 / 79
+    assert regression.relabelled_ridge_risk(*arguments, 0.0) == pytest.approx(past, rel=1e-4)
+    assert regression.relabelled_risk(*arguments) == pytest.approx(past, rel=1e-4)
+    assert regression.relabelled_ridge_risk(*arguments, math.inf, signal=7.0) == 7.0  # the estimate is 0
+    assert regression.relabelled_ridge_risk(*arguments, 1e12, signal=7.0) == pytest.approx(7.0, rel=1e-9)
+    assert math.isinf(regression.relabelled_ridge_risk(0, 100, 20, 1.0, 20, 0.5, 0.0))
+    assert math.isinf(regression.relabelled_ridge_risk(1, 20, 20, 1.0, 50, 0.5, 0.1))
+    assert regression.relabelled_ridge_risk(0, 20, 20, 1.0, 20, 0.0, 0.0, signal=0.0) == 0.0
+    with pytest.raises(SpecError, match="ridge: "):
+        regression.relabelled_ridge_risk(*arguments, -1.0)
+
+
+def test_more_fake_generations_call_for_more_ridge():
+    penalties = np.geomspace(1e-3, 1e2, 400)
+    best = [penalties[regression.relabelled_ridge_risk(t, 80, 50, 1.0, 100, 0.1, penalties).argmin()] for t in range(6)]
+    assert np.all(np.diff(best) > 0)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    t=st.integers(0, 10**6),
+    n=st.integers(1, 100) | st.just(10**9),
+    d=st.integers(1, 60),
+    rows=st.integers(1, 100) | st.just(10**9),
+    ridge=st.sampled_from([0.0, math.inf]) | st.floats(1e-200, 1e200),
+    noise=st.just(0.0) | st.floats(1e-9, 1e6),
+    signal=st.just(0.0) | st.floats(1e-9, 1e6),
+)
+def test_ridge_is_never_nan(t, n, d, rows, ridge, noise, signal):
+    assert regression.relabelled_ridge_risk(t, n, d, noise, rows, noise, ridge, signal) >= 0
+
+
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
 def test_synthetic_rows_of_another_truth_leave_a_floor(share):
     """Strong Model Collapse: within 3 standard errors of 3 % at 200 rows and 20 coefficients."""
