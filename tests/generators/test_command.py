@@ -287,12 +287,14 @@ class TestMisbehaviour:
 
 
 def _is_running(pid: int) -> bool:
+    """Whether a process can still do something; one that is dead and not yet collected cannot."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+        if not Path("/proc/self/stat").exists():
+            return True
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
         return False
-    status = Path(f"/proc/{pid}/stat")
-    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 class TestTemplates:

@@ -97,16 +97,25 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    _signal_group(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+    """Kill the group and wait until it has no member; those that nobody collects are dead after the grace."""
+    there = _signal_group(process, getattr(signal, "SIGKILL", signal.SIGTERM))
     process.wait()
+    until = time.monotonic() + _GRACE_S
+    while there and time.monotonic() < until:
+        there = _signal_group(process, 0)  # 0 asks, and sends nothing
+        time.sleep(0.005 if there else 0)
 
 
-def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
-    if hasattr(os, "killpg"):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
-    else:
+def _signal_group(process: subprocess.Popen[bytes], number: int) -> bool:
+    """Send a signal to the whole group. False: it has no member any more, or there are no groups here."""
+    if not hasattr(os, "killpg"):
         process.kill()
+        return False
+    try:
+        os.killpg(process.pid, number)
+    except (ProcessLookupError, PermissionError):  # macOS refuses where only dead ones are left
+        return False
+    return True
 
 
 def _ending(code: int, spent_s: float) -> str:
