@@ -9,8 +9,9 @@ import torch
 
 from ouroloop.errors import DataError, OuroloopError, PartError, SpecError
 from ouroloop.generators import motion_diffusion
+from ouroloop.generators.diffusion_process import motion_transformer
 from ouroloop.generators.diffusion_process.motion_memory import MotionMemory
-from ouroloop.generators.diffusion_process.motion_transformer import MotionTransformer
+from ouroloop.generators.diffusion_process.motion_transformer import CleanMotion, MotionTransformer
 from ouroloop.generators.diffusion_process.text import HashedWords, text_encoder
 from ouroloop.generators.gaussian import Gaussian
 from ouroloop.generators.motion_diffusion import SIZES, MotionDiffusion, Size
@@ -60,13 +61,45 @@ class TestMotions(GeneratorSuite):
 @pytest.fixture(scope="module")
 def fitted() -> MotionDiffusion:
     options: dict[str, Any] = {
-        "first_steps": 400,
+        "first_steps": 700,
         "first_learning_rate": 4e-3,
         "steps": 2,
         "batch_size": 32,
         "ema": 0.98,
     }
     return MotionDiffusion(sampling_steps=8, **options).fit(Pool.of(waves(64)), key=Key(0))
+
+
+@pytest.mark.parametrize("guidance", [0.0, 1.0])
+def test_groups_of_like_length_change_nothing(
+    fitted: MotionDiffusion, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, guidance: float
+) -> None:
+    data, network = waves(37), fitted.trained.network.eval()
+    x, length = torch.from_numpy(data.x), torch.from_numpy(data["length"].astype(np.int64))
+    text = torch.from_numpy(text_encoder(None).encode(data["caption"].tolist()))
+    fitted.save(tmp_path)
+    model = MotionDiffusion(guidance_strength=guidance, solver="heun", sampling_steps=4).load(tmp_path)
+    assert isinstance(network, CleanMotion)
+    losses, motions = [], []
+    for groups in (1, 4):
+        monkeypatch.setattr(motion_transformer, "_GROUPS", groups)
+        assert len(motion_transformer.by_length(length, 2)) == groups
+        torch.manual_seed(0)
+        loss = network.loss(x, text, length, dropout=0.3)
+        losses.append((loss.item(), torch.cat([g.ravel() for g in torch.autograd.grad(loss, network.parameters())])))
+        condition = {"caption": data["caption"], "length": data["length"]}
+        motions.append(model.sample(37, key=Key(4), condition=condition).x)
+    assert losses[0][0] == pytest.approx(losses[1][0], rel=1e-5)
+    torch.testing.assert_close(losses[0][1], losses[1][1], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(motions[0], motions[1], atol=1e-3)
+
+
+def test_groups_cover_every_row_once() -> None:
+    length = torch.tensor([5, 9, 1, 7, 30, 2, 2, 8, 9, 4, 6, 12, 30, 29, 3, 11])
+    groups = motion_transformer.by_length(length, 4)
+    assert sorted(torch.cat([rows for rows, _ in groups]).tolist()) == list(range(16))
+    assert [(len(rows), frames) for rows, frames in groups] == [(8, 8), (8, 32)]
+    assert [frames for _, frames in motion_transformer.by_length(torch.tensor([3]), 2)] == [4]
 
 
 def crossings(motions: Samples) -> np.ndarray:

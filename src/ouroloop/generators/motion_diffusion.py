@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ouroloop.errors import PartError, SpecError
 from ouroloop.generators.diffusion_process.motion_memory import CONDITION_COLUMNS, MotionMemory, without_captions
-from ouroloop.generators.diffusion_process.motion_transformer import CleanMotion, MotionTransformer
+from ouroloop.generators.diffusion_process.motion_transformer import CleanMotion, MotionTransformer, by_length
 from ouroloop.generators.diffusion_process.samplers import SAMPLERS, Solver
 from ouroloop.generators.diffusion_process.schedule import noise_levels
 from ouroloop.generators.diffusion_process.text import TextEncoder, text_encoder
@@ -158,10 +158,11 @@ class MotionDiffusion(TorchGenerator):
         frames, features = self.trained.summary.shape
         levels = self.noise_levels()
         short = self._frames(length)
-        noise = torch.randn(n, short, features) * levels[0]
-        denoiser = self.module.given(text, length, guidance_strength=self.guidance_strength)
+        y = torch.randn(n, short, features) * levels[0]
         solver = SAMPLERS[self.solver or SIZES[self.size].solver]
-        y = solver(denoiser.at, noise, levels)
+        for rows, cut in by_length(length, SIZES[self.size].patch):
+            denoiser = self.module.given(text[rows], length[rows], guidance_strength=self.guidance_strength)
+            y[rows, :cut] = solver(denoiser.at, y[rows, :cut], levels)
         centre, scale = self._standard(y)
         mask = torch.arange(short) < length.unsqueeze(1)
         motions = (y * scale + centre) * mask.unsqueeze(2)

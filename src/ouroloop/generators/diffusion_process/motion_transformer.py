@@ -21,12 +21,29 @@ from ouroloop.generators.diffusion_process.embedding import ConditionEmbedding
 from ouroloop.generators.diffusion_process.schedule import Exploding
 from ouroloop.generators.diffusion_process.text import NoText
 
-__all__ = ["CleanMotion", "MotionTransformer", "frame_mask"]
+__all__ = ["CleanMotion", "MotionTransformer", "by_length", "frame_mask"]
+
+_GROUPS, _FEWEST = 4, 8  # groups of a batch, and rows of a group
 
 
 def frame_mask(length: Tensor, frames: int) -> Tensor:
     """True for the frames of a motion, False for the padding after it; bool (B, frames)."""
     return torch.arange(frames, device=length.device) < length.unsqueeze(1)
+
+
+def by_length(length: Tensor, patch: int) -> list[tuple[Tensor, int]]:
+    """Rows of a batch in groups of like length, so that little is computed on padding.
+
+    Args:
+        length: frames of each motion, int (B,).
+        patch: frames a token.
+
+    Returns:
+        for each group its row numbers, int64, and the frames in whole tokens that its longest motion needs.
+    """
+    order = torch.argsort(length, stable=True)
+    groups = order.chunk(max(1, min(_GROUPS, len(length) // _FEWEST)))
+    return [(rows, -(-int(length[rows[-1]]) // patch) * patch) for rows in groups]
 
 
 class MotionTransformer(nn.Module):
@@ -118,10 +135,14 @@ class CleanMotion(Denoiser):
         u = torch.rand(len(x), device=x.device).clamp(1e-4, 1 - 1e-3)
         t = torch.tan(u * (math.pi / 2))
         given = (torch.rand(len(x), device=x.device) >= dropout).to(x.dtype)
-        mask = frame_mask(length, x.shape[1]).unsqueeze(2)
-        noisy = (x + t.reshape(-1, 1, 1) * torch.randn_like(x)) * mask
-        error = (self.estimate(noisy, t, text, given, length) - x).square() * mask
-        return error.sum() / (mask.sum() * x.shape[2])
+        noise, total = torch.randn_like(x), x.new_zeros(())
+        for rows, frames in by_length(length, self.network.patch):
+            clean, level = x[rows, :frames], t[rows]
+            mask = frame_mask(length[rows], clean.shape[1]).unsqueeze(2)
+            noisy = (clean + level.reshape(-1, 1, 1) * noise[rows, :frames]) * mask
+            error = self.estimate(noisy, level, text[rows], given[rows], length[rows]) - clean
+            total = total + (error.square() * mask).sum()
+        return total / (length.sum() * x.shape[2])
 
 
 class _Given(Denoiser):
