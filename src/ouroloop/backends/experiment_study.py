@@ -39,6 +39,7 @@ def run_study_experiment(study: Study, out: Path, *, listener: Listener | None =
             def progress(stage: str, done: int, of: int, arm: str = arm.name, total: int = total) -> None:
                 tell(CellEvent(arm, min(done * total // max(of, 1), total - 1) - 1, total - 1))
 
+            tell(CellEvent(arm.name, -1, total - 1))  # nothing of it was done before
             with listening(progress):
                 _run(spec, out, study.seeds, here)
         tell(CellEvent(arm.name, total - 1, total - 1))

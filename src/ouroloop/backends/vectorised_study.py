@@ -45,6 +45,7 @@ def run_study_vectorised(study: Study, out: Path, *, listener: Listener | None =
             listener(CellEvent("all arms and seeds", done * every // total - 1, every - 1))
 
     here = environment()
+    progress(0, 1)
     for spec, result in zip(specs, run_grid(specs, study.seeds, progress), strict=True):
         rows = _rows(spec, result)
         forecasts = _forecasts(spec)
