@@ -160,7 +160,10 @@ def test_an_error_that_is_stated_is_allowed_beside_the_sampling_error(seeds: int
     if seeds == 8:
         assert disagreement(series(values), exact(np.full(40_000, 3.0), "asymptotic", error=apart)) == 1.0
     nothing = np.full(40_000, np.inf)  # says that it does not know
-    assert disagreement(series(values), exact(np.full(40_000, 3.0), "asymptotic", error=nothing)) == 0.0
+    assert disagreement(series(values), exact(np.full(40_000, 3.0), "asymptotic", error=nothing)) is None
+    half = np.where(np.arange(40_000) < 20_000, 0.5, np.inf)
+    outside = disagreement(series(values), exact(np.full(40_000, 3.0), "asymptotic", error=half))
+    assert outside == disagreement(series(values[:, :20_000]), exact(np.full(20_000, 3.0), "asymptotic", error=half))
 
 
 @pytest.mark.parametrize(("bound", "wrong"), [("upper", 4.0), ("lower", 6.0)])

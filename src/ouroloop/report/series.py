@@ -181,7 +181,7 @@ def _stacked(curves: Sequence[np.ndarray], missing: float) -> np.ndarray:
 
 
 def disagreement(series: Series, forecast: Forecast) -> float | None:
-    """Share of generations at which the measured mean contradicts a forecast.
+    """Share of the generations of which a forecast says something at which the measured mean contradicts it.
 
     An exact law, and an asymptotic one that states its error: farther from it than that error and 3 standard errors
     over seeds; a sufficient bound: on its wrong side by more than that. 3 standard errors are widened to the t-quantile
@@ -200,7 +200,7 @@ def disagreement(series: Series, forecast: Forecast) -> float | None:
     expected[inside] = forecast.values[series.generation[inside]]
     stated[inside] = tolerance[series.generation[inside]]
     n = np.isfinite(series.values).sum(axis=0)
-    usable = np.isfinite(expected) & np.isfinite(series.error)
+    usable = np.isfinite(expected) & np.isfinite(stated) & np.isfinite(series.error)
     if not usable.any():
         return None
     errors = stdtrit(np.maximum(n - 1, 1), ndtr(OUTSIDE_ERRORS))
