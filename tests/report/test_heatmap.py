@@ -9,7 +9,7 @@ import yaml
 
 from ouroloop.report import write_figures
 from ouroloop.report.axis import Axis
-from ouroloop.report.heatmap import Heatmap, heatmap_of
+from ouroloop.report.heatmap import LEVELS, Heatmap, heatmap_of
 from ouroloop.report.heatmap_svg import picture_of, stairs
 from ouroloop.report.load import load
 from ouroloop.report.page import render
@@ -58,6 +58,11 @@ def test_there_is_none_of_too_few_arms_or_another_metric(out):
 
 def test_there_is_none_of_a_metric_that_was_not_measured(out):
     assert heatmap_of(load([out]), "accuracy") is None
+
+
+def test_there_is_none_without_a_line_to_draw(out, monkeypatch):
+    monkeypatch.setitem(LEVELS, "factor", 1e-3)
+    assert heatmap_of(load([out]), "factor") is None
 
 
 def test_stairs_run_between_the_two_sides_of_a_level():

@@ -44,8 +44,8 @@ class Heatmap:
 
 
 def heatmap_of(results: Results, metric: str) -> Heatmap | None:
-    """The picture of a metric, or None where it was not measured, the axis is the generation, or fewer than 4 arms
-    differ in one option."""
+    """The picture of a metric, or None: it was not measured, the axis is the generation, fewer than 4 arms differ in
+    one option, or there is no line to draw, as everything lies on one side of the metric's level."""
     if not results.axis.texts or metric not in LEVELS:
         return None
     option, arms = _ladder(results.arms)
@@ -65,7 +65,14 @@ def heatmap_of(results: Results, metric: str) -> Heatmap | None:
         return None
     shared = [label for label in laws[0] if all(len(law.get(label, ())) == columns for law in laws)]
     forecasts = {label: np.stack([law[label] for law in laws]) for label in shared}
+    if not any(_turns(values, LEVELS[metric]) for values in (measured, *forecasts.values())):
+        return None
     return Heatmap(metric, results.axis, option, tuple(tick(value) for value, _ in arms), measured, forecasts)
+
+
+def _turns(values: np.ndarray, level: float) -> bool:
+    """Whether values lie on both sides of a level."""
+    return bool((values > level).any() and (values < level).any())
 
 
 def _ladder(arms: Sequence[Arm]) -> tuple[str, list[tuple[float, Arm]]]:
@@ -103,8 +110,7 @@ def draw_heatmap(picture: Heatmap, figure: Figure) -> None:
     axes.set(xlabel=picture.axis.title, ylabel=picture.option.replace("_", " "))
     axes.set_title(describe(picture.metric).title, loc="left")
     figure.colorbar(mesh)
-    if axes.get_legend_handles_labels()[0]:  # no line where all values lie on one side
-        figure.legend(loc="outside lower center", ncols=1, facecolor="0.8", frameon=True)
+    figure.legend(loc="outside lower center", ncols=1, facecolor="0.8", frameon=True)
 
 
 def _bounded(values: np.ndarray, level: float) -> np.ndarray:
