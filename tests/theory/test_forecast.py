@@ -139,6 +139,14 @@ def test_laws_in_the_number_of_rows_are_within_their_stated_error(regime, streng
         assert (law.validity == "exact") == (metric == "trace_ratio")
 
 
+@pytest.mark.parametrize("option", [{"features": "pca"}, {"max_rows": 99}])
+def test_moments_in_another_space_or_of_fewer_rows_are_not_forecast(option):
+    fields = {"data": {"kind": "gaussian", "n": 50, "held_out": 100}, "evaluation": {"n": 60}}
+    moments = {"mean_error", "trace_ratio", "logdet_ratio"}
+    assert moments <= by_metric(resolved("replace", **fields)).keys()
+    assert not moments & by_metric(resolved("replace", **fields, metrics=[{"kind": "moments", **option}])).keys()
+
+
 def test_no_error_is_stated_where_none_was_measured():
     few = {"kind": "gaussian", "n": 18}
     assert by_metric(resolved(data=few, generations=3), 18)["gaussian_w2"][0].error is None

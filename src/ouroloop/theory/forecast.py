@@ -230,11 +230,17 @@ def _same(given: Any, expected: np.ndarray) -> bool:
     return given is not None and np.array_equal(np.asarray(given, np.float64), expected)
 
 
+def _elsewhere(loop: _Loop, rows: int) -> bool:
+    """Whether the metric `moments` measures in a space of its own, or on fewer rows than these."""
+    found = [metric for metric in loop.spec["metrics"] if metric.get("kind") == "moments"]
+    return any(m.get("features", "identity") != "identity" or m.get("max_rows", rows) < rows for m in found)
+
+
 def _sampled_moments(loop: _Loop, rows: Plan, strength: float) -> Iterator[Forecast]:
     """Forecasts of the metric `moments`, which compares generated rows with held-out ones."""
     target, measured = loop.target, int(loop.spec.get("evaluation", {}).get("n", 0))
     held_out = int(loop.spec["data"].get("held_out", 0) or 0)
-    if target is None or target[1] <= 0 or measured < 2 or held_out < 2:
+    if target is None or target[1] <= 0 or measured < 2 or held_out < 2 or _elsewhere(loop, max(measured, held_out)):
         return
     ridge = float(loop.spec["generator"].get("regularisation", 0.0)) / target[1]
     law = gaussian.moments(rows, strength, ridge=ridge, ddof=loop.ddof)
@@ -270,7 +276,7 @@ def _log_determinant(loop: _Loop) -> Iterator[Forecast]:
     draws = int(loop.rows.counts[-1, -1]) if loop.rows is not None and loop.generations else loop.n_real
     if target is None or min(measured, held_out, loop.n_real, draws) <= loop.dim or target[1] <= 0:
         return
-    if loop.spec["generator"].get("regularisation"):
+    if loop.spec["generator"].get("regularisation") or _elsewhere(loop, max(measured, held_out)):
         return  # the ridge keeps the determinant from collapsing
     law = gaussian.replace_log_variance(loop.n_real, draws, loop.generations, loop.dim, loop.ddof)
     generated, real = (gaussian.replace_log_variance(n, 1, 0, loop.dim, 1)[0] for n in (measured, held_out))
