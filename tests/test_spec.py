@@ -70,6 +70,17 @@ def test_problems_name_field_value_file_and_line(old, new, message):
     assert message in str(error.value)
 
 
+def test_what_was_given_with_set_has_no_line(tmp_path: Path):
+    path = tmp_path / "toy.yaml"
+    path.write_text(GOOD)
+    with pytest.raises(SpecError) as error:
+        Spec.read(path, ["regime.synthetic_ratio=-1", "generator=nothing"])
+    assert all(line.endswith(", given with --set") for line in str(error.value).splitlines())
+    path.write_text(GOOD.replace("0.5", "-1"))
+    with pytest.raises(SpecError, match=r"regime\.synthetic_ratio: .*, in toy\.yaml line 7$"):
+        Spec.read(path, ["generations=3"])
+
+
 def test_all_problems_are_told_at_once():
     with pytest.raises(SpecError) as error:
         check(GOOD.replace("generations: 5", "generations: -1").replace("0.5", "-1"))

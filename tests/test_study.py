@@ -190,6 +190,74 @@ def test_problems_of_a_study_are_named(tmp_path, changes, match):
         Study.read(write(tmp_path, **changes))
 
 
+LINES = """\
+name: toy
+seeds: [0, 1]
+base:
+  data: {kind: gaussian, n: 40}
+  generator: gaussian
+  regime:
+    kind: replace
+    synthetic_ratio: 0.5
+  generations: 3
+arms:
+  - name: none
+  - name: real
+    set:
+      regime:
+        kind: fixed_real
+        synthetic_ratio: 0.2
+quick:
+  base:
+    generations: 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "options", "expected"),
+    [
+        ("ratio: 0.5", "ratio: -1", {}, "arm 'none': regime.synthetic_ratio: must be >= 0, got -1, in t.yaml line 8"),
+        (
+            "ratio: 0.2",
+            "ratio: -2",
+            {},
+            "arm 'real': regime.synthetic_ratio: must be >= 0, got -2, in t.yaml line 16",
+        ),
+        ("  generator: gaussian\n", "", {}, "arm 'none': generator: is required, in t.yaml line 3"),
+        ("generations: 1", "generations: -1", {"quick": True}, "got -1, in t.yaml line 19"),
+        ("name: toy", "name: toy", {"overrides": ["regime.synthetic_ratio=-3"]}, "got -3, given with --set"),
+        ("[0, 1]", "[0, 0]", {}, "seeds: seeds must be different whole numbers >= 0, got [0, 0], in t.yaml line 2"),
+    ],
+)
+def test_a_problem_has_the_line_of_its_field(tmp_path, old, new, options, expected):
+    path = tmp_path / "t.yaml"
+    path.write_text(LINES.replace(old, new))
+    with pytest.raises(SpecError) as error:
+        Study.read(path, **options)
+    assert str(error.value).endswith(expected)
+
+
+def test_a_problem_of_an_experiment_has_its_line(tmp_path):
+    path = tmp_path / "sweep.yaml"
+    text = """\
+name: sweep
+seeds: [0]
+backend: experiment
+base:
+  experiment:
+    kind: linear_verifier
+    values: [1]
+arms:
+  - name: one
+"""
+    path.write_text(text)
+    with pytest.raises(SpecError, match=r"arm 'one': experiment\.values: .*, in sweep\.yaml line 7"):
+        Study.read(path)
+    path.write_text(text.replace("values: [1]", "colour: red"))
+    with pytest.raises(SpecError, match=r"experiment\.colour: is not a known option, .*, in sweep\.yaml line 7"):
+        Study.read(path)
+
+
 def test_quick_and_overrides_change_the_base(tmp_path):
     path = write(tmp_path, quick={"seeds": [7], "base": {"generations": 1}})
     assert Study.read(path).seeds == [0, 1]

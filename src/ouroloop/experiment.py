@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ouroloop import options
 from ouroloop.errors import SpecError
 from ouroloop.keys import Key
+from ouroloop.spec import problem_line
+from ouroloop.yaml_file import YamlFile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,11 +86,11 @@ class ExperimentSpec(BaseModel):
     experiment: Annotated[dict[str, Any], Field(description="the experiment and its options")]
 
     @classmethod
-    def from_mapping(cls, data: Mapping[str, Any]) -> Self:
+    def from_mapping(cls, data: Mapping[str, Any], *, file: YamlFile | None = None) -> Self:
         """Check a mapping and fill in every default.
 
         Raises:
-            SpecError: one line per problem.
+            SpecError: one line per problem: field, what is wrong, file and line.
         """
         resolved, problems = options.resolve_options("experiments", data.get("experiment"), ("experiment",))
         try:
@@ -97,11 +99,13 @@ class ExperimentSpec(BaseModel):
             problems += options.explain(error, ())
             spec = None
         if problems or spec is None:
-            raise SpecError("\n".join(f"{'.'.join(map(str, path))}: {text}" for path, text in problems))
+            raise SpecError("\n".join(problem_line(path, text, file) for path, text in problems))
         try:
             _ = spec.axis
         except SpecError as error:
-            raise SpecError(f"experiment.{error}") from error
+            field, colon, text = str(error).partition(": ")
+            path, text = (("experiment", field), text) if colon else (("experiment",), field)
+            raise SpecError(problem_line(path, text, file)) from error
         return spec
 
     @property

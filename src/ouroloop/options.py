@@ -131,7 +131,7 @@ def explain(error: ValidationError, path: tuple[str | int, ...]) -> list[Problem
     for item in error.errors(include_url=False):
         template = _SHORT.get(item["type"])
         context = {k: f"{v:g}" if isinstance(v, float) else v for k, v in item.get("ctx", {}).items()}
-        text = template.format(**context) if template else item["msg"]
+        text = template.format(**context) if template else item["msg"].removeprefix("Value error, ")
         if item["type"] != "missing":
             got = repr(item["input"])
             text += f", got {got if len(got) <= 60 else got[:57] + '...'}"

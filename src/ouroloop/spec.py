@@ -23,6 +23,8 @@ __all__ = [
     "Spec",
     "apply_overrides",
     "merge",
+    "override_paths",
+    "problem_line",
     "resolve_corrector",
     "semantic",
     "starting_point",
@@ -125,14 +127,15 @@ class Spec(BaseModel):
             problems += options.explain(error, ())
             spec = None
         if problems or spec is None:
-            raise SpecError("\n".join(_line(path, text, file) for path, text in problems))
+            raise SpecError("\n".join(problem_line(path, text, file) for path, text in problems))
         return spec
 
     @classmethod
     def read(cls, path: Path, overrides: Sequence[str] = ()) -> Spec:
         """Read a YAML file, with overrides such as ``regime.synthetic_ratio=0.2`` applied first."""
         file = read_yaml(Path(path))
-        return cls.from_mapping(apply_overrides(file.data or {}, overrides), file=file)
+        changed = apply_overrides(file.data or {}, overrides)
+        return cls.from_mapping(changed, file=file.overridden(override_paths(overrides)))
 
     def resolved(self) -> dict[str, Any]:
         """Plain data with every default filled in."""
@@ -190,7 +193,8 @@ def resolve_corrector(given: Any, path: tuple[str | int, ...]) -> tuple[dict[str
 _FULL = {"correction_strength": float("inf")}
 
 
-def _line(path: tuple[str | int, ...], text: str, file: YamlFile | None) -> str:
+def problem_line(path: tuple[str | int, ...], text: str, file: YamlFile | None) -> str:
+    """'regime.synthetic_ratio: must be >= 0, got -1, in study.yaml line 12'."""
     return f"{'.'.join(map(str, path)) or 'specification'}: {text}{file.where(path) if file else ''}"
 
 
@@ -241,6 +245,11 @@ def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[s
         else:
             raise SpecError(f"--set {text}: '{'.'.join(path[:-1])}' has no field '{last}'")
     return result
+
+
+def override_paths(overrides: Sequence[str]) -> list[tuple[str | int, ...]]:
+    """Where the assignments that `apply_overrides` takes put their values."""
+    return [tuple(int(s) if s.isdigit() else s for s in text.partition("=")[0].split(".")) for text in overrides]
 
 
 def _descend(target: Any, step: str, text: str, so_far: str) -> Any:

@@ -17,7 +17,7 @@ from ouroloop.errors import SpecError
 from ouroloop.experiment import GENERATION, ExperimentSpec
 from ouroloop.measurements import read_rows
 from ouroloop.options import explain
-from ouroloop.spec import Spec, apply_overrides, merge, starting_point
+from ouroloop.spec import Spec, apply_overrides, merge, override_paths, starting_point
 from ouroloop.yaml_file import YamlFile, read_yaml
 
 __all__ = ["Arm", "Study", "find_study", "run_study", "study_names"]
@@ -68,10 +68,11 @@ class Study(BaseModel):
             raise SpecError(f"a study is a mapping of fields{file.where(())}")
         data = dict(file.data)
         if quick:
-            change = data.get("quick", {})
+            file, change = file.below((), ("quick",)), data.get("quick", {})
             data = merge({**data, "base": data.get("base", {})}, change if isinstance(change, dict) else {})
         if overrides and isinstance(data.get("base"), dict):
             data["base"] = apply_overrides(data["base"], overrides)
+            file = file.overridden(("base", *path) for path in override_paths(overrides))
         try:
             study = cls.model_validate(data)
         except ValidationError as error:
@@ -92,11 +93,12 @@ class Study(BaseModel):
             )
         mapping = {**merge(self.base, arm.set), "name": f"{self.name}-{arm.name}", "arm": arm.name, "seed": seed}
         kind = ExperimentSpec if self.backend == "experiment" else Spec
+        if file is not None:
+            file = file.below(("base",), ("arms", self.arms.index(arm), "set"))
         try:
-            return kind.from_mapping(mapping)
+            return kind.from_mapping(mapping, file=file)
         except SpecError as error:
-            where = file.where(("base",)) if file else ""
-            raise SpecError(f"arm '{arm.name}': {error}{where}") from error
+            raise SpecError("\n".join(f"arm '{arm.name}': {text}" for text in str(error).splitlines())) from error
 
 
 def study_names() -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ class YamlFile:
 
     Args:
         data: mappings, lists, strings, numbers, booleans, None.
-        lines: path of keys and indices -> line.
+        lines: path of keys and indices -> line; 0 where the value was given with --set.
         name: file name for messages.
     """
 
@@ -37,8 +38,24 @@ class YamlFile:
         """', in study.yaml line 12' for a field, or for the nearest field above it that is in the file."""
         for end in range(len(path), -1, -1):
             if path[:end] in self.lines:
-                return f", in {self.name} line {self.lines[path[:end]]}"
+                line = self.lines[path[:end]]
+                return f", in {self.name} line {line}" if line else ", given with --set"
         return f", in {self.name}" if self.name else ""
+
+    def overridden(self, paths: Iterable[Path_]) -> YamlFile:
+        """The same file after these fields were given with --set: what was there has no line any more."""
+        paths = list(paths)
+        lines = {p: line for p, line in self.lines.items() if not any(p[: len(given)] == given for given in paths)}
+        return replace(self, lines={**lines, **dict.fromkeys(paths, 0)})
+
+    def below(self, *prefixes: Path_) -> YamlFile:
+        """Lines by their paths below the prefixes, for mappings laid over each other: the last that has a path wins."""
+        lines: dict[Path_, int] = {}
+        for prefix in prefixes:
+            for path, line in self.lines.items():
+                if path[: len(prefix)] == prefix and (path != prefix or not lines):
+                    lines[path[len(prefix) :]] = line
+        return replace(self, lines=lines)
 
 
 def read_yaml(source: Path | str, *, name: str | None = None) -> YamlFile:
