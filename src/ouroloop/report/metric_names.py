@@ -70,6 +70,8 @@ _KNOWN = {
         MetricName("class_entropy_normalised", "Class entropy over the greatest possible", "higher"),
         MetricName("near_duplicates", "Near duplicates of training rows"),
         MetricName("pairwise_distance", "Mean distance of two rows"),
+        MetricName("contraction_factor", "Factor by which a small error shrinks in a generation"),
+        MetricName("risk_multiplier", "Risk over that of the real data alone"),
         MetricName("synthetic_ratio", "Effective synthetic ratio (synthetic per real)"),
         MetricName("training_rows", "Training rows"),
         MetricName("corrected_share", "Share of synthetic rows corrected"),

@@ -31,6 +31,7 @@ from ouroloop.report.motions import Player, player_of
 from ouroloop.report.palette import css, looks
 from ouroloop.report.summary import headline_of, lead, rows_of, verdict
 from ouroloop.report.timeline import timeline_of
+from ouroloop.report.unmeasured import unmeasured_of
 from ouroloop.report.wording import listed, number, plural, spread
 
 __all__ = ["render", "write_report"]
@@ -103,6 +104,7 @@ def render(results: Results, *, title: str | None = None, baseline: str | None =
             open_on_log=bool(charts and is_log(charts[0])),
             many_seeds=any(len(arm.runs) > 1 for arm in results.arms),
             forecasts_shown=any(chart.guesses for chart in charts),
+            unmeasured=unmeasured_of(results),
             differences=_by_metric(differences(results, against)) if len(results.arms) > 1 else [],
             baseline=against.label,
             gallery=gallery,
