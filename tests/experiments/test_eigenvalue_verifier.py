@@ -151,7 +151,7 @@ def test_retraining_leaves_the_shared_first_model_alone():
 
 
 def test_true_labels_of_more_matrices_lower_the_error():
-    e = replace(TINY, selection="all", choice="truth", n_real=60, n_synthetic=4000, first_steps=150, steps=150)
+    e = replace(TINY, selection="all", choice="truth", n_real=20, n_synthetic=4000, first_steps=150, steps=150)
     found = e.run([Key(0)])["error"][0]
     assert found[1] < found[0]
 
