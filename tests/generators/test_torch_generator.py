@@ -300,6 +300,27 @@ def test_a_compiler_that_fails_is_said_clearly(monkeypatch: pytest.MonkeyPatch) 
         ByClass(compile=True, steps=1).fit(pool, key=Key(0))
 
 
+def test_a_compiled_network_computes_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Traced by torch.compile, but run by its backend "eager", which needs no compiler and changes no bit."""
+    compiled, whole = [], nn.Module.compile
+
+    def compile_eagerly(module: nn.Module) -> None:
+        compiled.append(module)
+        whole(module, backend="eager")
+
+    monkeypatch.setattr(nn.Module, "compile", compile_eagerly)
+    pool = Pool.of(_pool().materialise().replace(label=np.arange(200) % 3))
+    plain, fast = (ByClass(compile=value, steps=5).fit(pool, key=Key(0)) for value in (False, True))
+    assert compiled
+    assert all(module._compiled_call_impl is not None for module in compiled)
+    (tmp_path / "model").mkdir()
+    fast.save(tmp_path / "model")
+    pairs = [(plain, fast), (plain, ByClass(compile=True).load(tmp_path / "model"))]
+    pairs.append((plain.fit(pool, key=Key(1), previous=plain), fast.fit(pool, key=Key(1), previous=fast)))
+    for slow, quick in pairs:
+        np.testing.assert_array_equal(slow.sample(30, key=Key(2)).x, quick.sample(30, key=Key(2)).x)
+
+
 def test_bf16_trains() -> None:
     model = Affine(steps=300, learning_rate=0.1, precision="bf16").fit(_pool(), key=Key(0))
     np.testing.assert_allclose(model.module["mean"].detach(), _pool().x.mean(axis=0), atol=0.3)
