@@ -127,6 +127,21 @@ def test_doctor_finds_a_working_machine(folder):
     assert "ok   loop" in ouroloop("doctor", cwd=folder).stdout
 
 
+def test_doctor_names_every_extra():
+    import tomllib
+
+    from ouroloop.doctor import diagnose
+
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    said = [text for name, _, text in diagnose() if name.startswith("optional")]
+    extras = set(project["optional-dependencies"]) - {"dev", "docs"}
+    assert len([text for text in said if "installed" in text]) == len(extras)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("importlib.util.find_spec", lambda name: None)
+        missing = " ".join(text for name, _, text in diagnose() if name.startswith("optional"))
+    assert all(f"'ouroloop[{extra}]'" in missing for extra in extras)
+
+
 def test_shell_completion_is_offered(folder):
     program = Path(sys.executable).with_name("ouroloop")
     for shell in ("bash", "zsh", "fish"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,7 +17,13 @@ __all__ = ["diagnose"]
 Finding = tuple[str, bool, str]
 """What was looked at, whether it works, and what was found."""
 
-_OPTIONAL = {"ot": "POT for exact transport of large shards: pip install 'ouroloop[ot]'"}
+_OPTIONAL = {  # module: what it is for, and the extra that brings it
+    "ot": ("POT: exact transport of large shards", "ot"),
+    "mujoco": ("MuJoCo: physics of motions", "motion"),
+    "onnxruntime": ("trained policies in ONNX files", "policy"),
+    "imageio_ffmpeg": ("motions as MP4", "video"),
+    "sentence_transformers": ("a pretrained encoder of captions", "sentences"),
+}
 
 
 def diagnose() -> Iterator[Finding]:
@@ -27,9 +34,11 @@ def diagnose() -> Iterator[Finding]:
         yield name, version is not None, version or "not installed"
     yield _try("loop", _loop)
     yield _try("torch", _torch)
-    for module, text in _OPTIONAL.items():
+    yield "optional: C++ compiler", True, _compiler()
+    for module, (purpose, extra) in _OPTIONAL.items():
         found = importlib.util.find_spec(module) is not None
-        yield f"optional: {module}", True, "installed" if found else f"not installed; {text}"
+        state = "installed" if found else f"not installed: pip install 'ouroloop[{extra}]'"
+        yield f"optional: {module}", True, f"{purpose}; {state}"
 
 
 def _try(name: str, check: Callable[[], str]) -> Finding:
@@ -51,6 +60,11 @@ def _loop() -> str:
         if problems:
             raise RuntimeError(str(problems[0]))
     return "two generations written, read back and verified"
+
+
+def _compiler() -> str:
+    found = next(filter(None, map(shutil.which, (os.environ.get("CXX", "g++"), "c++", "clang++", "cl"))), None)
+    return found or "none, so that generators cannot use compile: true"
 
 
 def _torch() -> str:
