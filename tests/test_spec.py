@@ -62,6 +62,11 @@ def test_a_corrector_without_strength_corrects_all():
         ("generator: gaussian", "", "generator: is required"),
         ("name: toy", "nam: toy", "nam: is not a known option, got 'toy', in study.yaml line 1"),
         ("data: {kind: gaussian, n: 50}", "data: {n: 50}", "data: needs a 'kind', one of"),
+        (
+            "generator: gaussian",
+            "generator: {kind: object, object: KernelDensity}",
+            "generator: is the Python object KernelDensity and cannot be read from a file; go on from Python",
+        ),
     ],
 )
 def test_problems_name_field_value_file_and_line(old, new, message):

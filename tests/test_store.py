@@ -104,6 +104,12 @@ class TestCreate:
         assert "new: got None, stored '(absent)'" in text
         assert "seed: got '(absent)', stored 3" in text
         assert "kind" not in text
+        assert "or delete the folder, which holds no generation yet" in text
+
+    def test_a_run_with_generations_is_to_be_forked_not_deleted(self, tmp_path: Path) -> None:
+        filled(tmp_path / "run", 1)
+        with pytest.raises(StoreError, match="other settings; give it another name, or fork it"):
+            make(tmp_path / "run", exist_ok=True, fingerprint={"seed": 4})
 
     def test_nan_in_a_fingerprint_equals_itself(self, tmp_path: Path) -> None:
         make(tmp_path / "run", fingerprint={"strength": math.nan, "all": math.inf})

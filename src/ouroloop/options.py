@@ -57,6 +57,10 @@ def resolve_options(family: str, given: Any, path: tuple[str | int, ...]) -> tup
     if not isinstance(given, Mapping) or not isinstance(given.get("kind"), str):
         return {}, [(path, f"needs a 'kind', one of: {', '.join(registry.names(family))}")]
     options = {k: v for k, v in given.items() if k != "kind"}
+    if given["kind"] == "object":
+        what = given.get("object", "?")
+        text = f"is the Python object {what} and cannot be read from a file; go on from Python, with Loop.resume or"
+        return {}, [(path, f"{text} Loop.fork, or name one of: {', '.join(registry.names(family))}")]
     try:
         part = registry.resolve(family, given["kind"])
     except SpecError:

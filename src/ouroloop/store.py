@@ -173,8 +173,9 @@ class RunStore:
         fields = run_files.differing_fields(fingerprint, self.fingerprint)
         if fields:
             listed = "\n  ".join(fields)
+            way = "or fork it" if self.generations() else "or delete the folder, which holds no generation yet"
             raise StoreError(
-                f"{self.path}: this run was made with other settings; give it another name, or fork it. "
+                f"{self.path}: this run was made with other settings; give it another name, {way}. "
                 f"They differ in:\n  {listed}"
             )
 
