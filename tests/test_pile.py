@@ -35,6 +35,19 @@ def test_columns_called_x_and_y_are_both_corrected(tmp_path):
     assert {tuple(r) for r in np.column_stack([corrected["x"], corrected["y"]])} <= {tuple(r) for r in rows}
 
 
+def test_labels_keep_their_name(tmp_path):
+    rows = np.column_stack([RNG.normal(size=(60, 2)), np.arange(60) % 3])
+    real = csv(tmp_path / "real.csv", ["a", "b", "kind"], rows)
+    pile = csv(tmp_path / "pile.csv", ["kind", "b", "a"], rows[:30, ::-1])
+    correct_pile(pile, real=real, corrector="transport", out=tmp_path / "out", label="kind")
+    corrected = read_samples(tmp_path / "out" / "corrected.csv")
+    assert set(corrected.data_columns) == {"a", "b", "kind"}
+    assert corrected["kind"].tolist() == rows[:30, 2].tolist()
+    twice = csv(tmp_path / "twice.csv", ["a", "b", "kind", "label"], np.column_stack([rows, rows[:, 2]]))
+    with pytest.raises(DataError, match="a column 'label' besides 'kind'"):
+        correct_pile(twice, real=twice, corrector="transport", out=tmp_path / "other", label="kind")
+
+
 @pytest.mark.parametrize(
     ("names", "label", "match"),
     [(["a", "b"], "kind", "no column 'kind' for --label"), (["a", "c"], None, "expected numeric columns a, b")],

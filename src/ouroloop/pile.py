@@ -75,7 +75,7 @@ def correct_pile(
     correction = ready.correct(raw, key=key.child("correct"))
     kept = correction.survivors(on_failure)
     out.mkdir(parents=True, exist_ok=True)
-    _write(out, data.suffix, kept, correction, names)
+    _write(out, data, kept, correction, names, label)
     spec = {"name": data.name, "seed": seed, "generations": 1, "corrector": resolved, "on_failure": on_failure}
     spec |= {"data": {"kind": "files", "path": real.name}, "regime": {"kind": "pile"}, "generator": {"kind": "pile"}}
     _record(out / "run", spec, reference, correction, kept, key)
@@ -130,6 +130,8 @@ def _read(path: Path, label: str | None, order: tuple[str, ...] | None = None) -
     samples = read_samples(path)
     if label is not None and label not in samples.data_columns:
         raise DataError(f"{path}: no column '{label}' for --label; there are {', '.join(samples.data_columns)}")
+    if label not in (None, "label") and "label" in samples.data_columns:
+        raise DataError(f"{path}: has a column 'label' besides '{label}'; rename or remove the one that is not meant")
     if label is not None:
         samples = Samples({("label" if k == label else k): v for k, v in samples.columns.items()})
     numeric = tuple(c for c in samples.data_columns if c != "label" and samples[c].dtype.kind in "biuf")
@@ -157,16 +159,21 @@ def _same_columns(raw: Samples, real: Samples, data: Path, real_path: Path) -> N
         )
 
 
-def _write(out: Path, suffix: str, kept: Samples, correction: Correction, names: tuple[str, ...]) -> None:
+def _write(
+    out: Path, data: Path, kept: Samples, correction: Correction, names: tuple[str, ...], label: str | None
+) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     from ouroloop.tables import write_samples
 
+    columns = dict(kept.columns)
     if names:  # back into the columns that the rows came in
-        spread = {name: kept.x[:, i] for i, name in enumerate(names)}
-        kept = Samples({**{k: v for k, v in kept.columns.items() if k != "x"}, **spread})
-    write_samples(out / f"corrected{suffix}", kept)
+        x = columns.pop("x")
+        columns = {**{name: x[:, i] for i, name in enumerate(names)}, **columns}
+    if label is not None:
+        columns = {(label if name == "label" else name): column for name, column in columns.items()}
+    write_samples(out / f"corrected{data.suffix}", Samples(columns))
     raw = correction.raw
     table = {
         "id": raw.id,
