@@ -58,6 +58,24 @@ def test_an_interrupted_run_ends_with_the_same_numbers(tmp_path, generator, regi
     assert resumed.store.verify() == []
 
 
+@pytest.mark.parametrize("optimiser_state", ["carry", "reset"])
+def test_an_interrupted_run_of_a_network_ends_with_the_same_numbers(tmp_path, optimiser_state):
+    """Weights, their running average and the optimiser's moments go on from where they were."""
+    network = {"kind": "diffusion", "width": 16, "depth": 1, "steps": 12, "batch_size": 16, "sampling_steps": 3}
+    network |= {"ema": 0.9, "learning_rate": 0.01, "optimiser_state": optimiser_state}
+    parts = {"generator": network, "start": "previous", "regime": "fixed_real", "corrector": "transport"}
+    whole = toy(out=tmp_path / "whole", **parts).run()
+    for info in toy(out=tmp_path / "cut", **parts):
+        if info.generation == 2:
+            break
+    resumed = ol.Loop.resume(tmp_path / "cut", real=REAL, held_out=HELD_OUT).run()
+    assert numbers(resumed) == numbers(whole)
+    weights = [(tmp_path / name / "generations/0004/model/model.safetensors").read_bytes() for name in ("cut", "whole")]
+    assert weights[0] == weights[1]
+    other = {**network, "optimiser_state": {"carry": "reset", "reset": "carry"}[optimiser_state]}
+    assert numbers(toy(**{**parts, "generator": other}).run()) != numbers(whole)
+
+
 def test_a_run_can_be_extended(tmp_path):
     toy(out=tmp_path / "run", generations=2).run()
     longer = ol.Loop.resume(tmp_path / "run", generations=4, real=REAL, held_out=HELD_OUT).run()

@@ -135,6 +135,11 @@ def test_fingerprint_ignores_place_speed_and_length_but_nothing_else():
     same = [{"generations": 50}, {"name": "other"}, {"threads": 2}, {"keep": {"last": 3}}, {"stop_on": "collapsing"}]
     for change in same:
         assert Spec.from_mapping({**spec.resolved(), **change}).fingerprint() == spec.fingerprint(), change
+    network, files = {"kind": "diffusion"}, {"kind": "mnist"}
+    placed = [("generator", network, {"device": "cuda"}), ("data", files, {"path": "elsewhere"})]
+    for field, part, place in placed:
+        before, after = (Spec.from_mapping({**spec.resolved(), field: {**part, **more}}) for more in ({}, place))
+        assert before.fingerprint() == after.fingerprint(), place
     other = [{"seed": 1}, {"start": "previous"}, {"shard_rows": 10}, {"regime": {"kind": "replace"}}, {"metrics": []}]
     for change in other:
         assert Spec.from_mapping({**spec.resolved(), **change}).fingerprint() != spec.fingerprint(), change
