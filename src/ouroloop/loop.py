@@ -22,6 +22,7 @@ from ouroloop.keys import Key
 from ouroloop.options import plain_value
 from ouroloop.pool import Pool
 from ouroloop.protocols import Generator, Measurement, Saveable
+from ouroloop.run_files import differing_fields
 from ouroloop.samples import Samples
 from ouroloop.spec import Spec, starting_point
 from ouroloop.step import Info, State
@@ -150,10 +151,11 @@ class Loop:
         for field in _PARTS.keys() & objects.keys():
             given, _ = describe_part(_PARTS[field], objects[field], field)
             stored = {k: v for k, v in spec[field].items() if k in given or k != "correction_strength"}
-            if plain(given, field) != stored:
+            differing = differing_fields({field: plain(given, field)}, {field: stored})
+            if differing:
                 raise SpecError(
-                    f"{path}: {field}: the run was made with {stored}, which is not the {given} given now; "
-                    "fork the run to go on with another part"
+                    f"{path}: the run was made with another {field}; fork the run to go on with this one. "
+                    "They differ in:\n  " + "\n  ".join(differing)
                 )
         return cls.from_spec(spec, path, callbacks=callbacks, **_data_objects(objects, spec))
 
