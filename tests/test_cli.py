@@ -152,6 +152,28 @@ def test_shell_completion_is_offered(folder):
         assert "_OUROLOOP_COMPLETE=complete_" in shown.stdout
 
 
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("study scsc-g", ["scsc-gaussian"]),
+        ("parts corr", ["correctors"]),
+        ("correct pile.npy --corrector nea", ["nearest_real"]),
+        ("ver", ["verify", "verify-data"]),
+        ("study my-own", []),
+    ],
+)
+def test_the_shell_completes_commands_and_names(typed, completed):
+    words = ["ouroloop", *typed.split()]
+    environment = {"_OUROLOOP_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(words), "COMP_CWORD": len(words) - 1}
+    shown = subprocess.run(
+        [Path(sys.executable).with_name("ouroloop")],
+        env={**os.environ, **{name: str(value) for name, value in environment.items()}},
+        capture_output=True,
+        text=True,
+    )
+    assert shown.stdout.split() == completed, shown.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".npy", ".csv", ".parquet"])
 def test_correct_a_pile(folder, suffix):

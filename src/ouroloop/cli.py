@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -57,6 +57,29 @@ def _interruptible() -> Iterator[None]:
     except KeyboardInterrupt as stop:
         print("interrupted; what was committed is safe: run the same command again to go on", file=sys.stderr)
         raise typer.Exit(130) from stop
+
+
+def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def _studies(incomplete: str) -> list[str]:
+    """Completions for the shell; where there is none it goes on with files."""
+    from ouroloop.study import study_names
+
+    return _beginning(incomplete, study_names())
+
+
+def _families(incomplete: str) -> list[str]:
+    from ouroloop import registry
+
+    return _beginning(incomplete, registry.FAMILIES)
+
+
+def _correctors(incomplete: str) -> list[str]:
+    from ouroloop import registry
+
+    return _beginning(incomplete, registry.names("correctors"))
 
 
 def _version(value: bool) -> None:
@@ -165,7 +188,9 @@ def _run_loop(path: Path, *, cache: Path | None = None, spec: Any = None, genera
     epilog="Examples:  ouroloop study scsc-gaussian  |  ouroloop study digits --quick  |  ouroloop study my.yaml"
 )
 def study(
-    name: Annotated[str, typer.Argument(help="A bundled study, or a YAML file. Without one: a list.")] = "",
+    name: Annotated[
+        str, typer.Argument(help="A bundled study, or a YAML file. Without one: a list.", autocompletion=_studies)
+    ] = "",
     out: Out = None,
     quick: Annotated[bool, typer.Option(help="A small version: fewer seeds and generations.")] = False,
     set_: Set = None,
@@ -324,7 +349,9 @@ def render(
 
 @app.command(epilog="Example:  ouroloop parts correctors")
 def parts(
-    family: Annotated[str, typer.Argument(help="One family; default: all, without options.")] = "",
+    family: Annotated[
+        str, typer.Argument(help="One family; default: all, without options.", autocompletion=_families)
+    ] = "",
 ) -> None:
     """List the parts that a specification can name, and a family's options."""
     from ouroloop import registry
@@ -376,7 +403,9 @@ def correct(
         Path,
         typer.Argument(help="Synthetic rows (.npy .npz .csv .parquet .arrow), or motions: a folder or .bvh .amc .npz."),
     ],
-    corrector: Annotated[str, typer.Option(help="A corrector's name; see: ouroloop parts correctors")],
+    corrector: Annotated[
+        str, typer.Option(help="A corrector's name; see: ouroloop parts correctors", autocompletion=_correctors)
+    ],
     real: Annotated[Path | None, typer.Option(help="Real rows, same columns; not needed for motions.")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the corrected rows and the report.")] = Path(
         "corrected"
