@@ -158,7 +158,11 @@ class Classical(Generic[Model]):
     def _only_model(self) -> Model:
         fitted = self._need()
         if fitted.labels is not None:
-            raise PartError(f"this {type(self).__name__} has one model per class; look at `fitted.models` instead")
+            raise PartError(
+                f"this {type(self).__name__} has one model per class and so no single density, mean or covariance; set "
+                "per_class: false or leave out metrics that read them (nll, gaussian_w2 with of: model), or look at "
+                "`fitted.models` in Python"
+            )
         return fitted.models[0]
 
     def _model_of(self, label: Any, shape: tuple[int, ...]) -> Model | None:
