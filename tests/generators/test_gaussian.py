@@ -179,7 +179,7 @@ class TestPerClass:
             Gaussian(per_class=True).fit(Pool.of(Samples.of(X)), key=Key(0))
 
     def test_has_no_single_mean(self) -> None:
-        with pytest.raises(PartError, match="one model per class .* set per_class: false or leave out metrics"):
+        with pytest.raises(PartError, match=r"one model per class .* set per_class: false or leave out metrics"):
             _ = self.fit().mean
 
 
