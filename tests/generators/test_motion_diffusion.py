@@ -38,9 +38,9 @@ def waves(n: int) -> Samples:
 
 @pytest.fixture(autouse=True, scope="module")
 def tiny() -> Any:
-    """A tiny preset in place of the compact one."""
+    """A tiny preset in place of the compact one: one layer, and few tokens a motion."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(motion_diffusion.SIZES, "compact", Size(2, 2, 32, 64, 2, 0.1, "dpm2m", 4, False))
+        patch.setitem(motion_diffusion.SIZES, "compact", Size(5, 1, 64, 64, 2, 0.1, "dpm2m", 4, False))
         yield
 
 
@@ -61,10 +61,10 @@ class TestMotions(GeneratorSuite):
 @pytest.fixture(scope="module")
 def fitted() -> MotionDiffusion:
     options: dict[str, Any] = {
-        "first_steps": 700,
-        "first_learning_rate": 4e-3,
+        "first_steps": 600,
+        "first_learning_rate": 8e-3,
         "steps": 2,
-        "batch_size": 32,
+        "batch_size": 15,  # one group of like length a step
         "ema": 0.98,
     }
     return MotionDiffusion(sampling_steps=8, **options).fit(Pool.of(waves(64)), key=Key(0))
