@@ -8,7 +8,7 @@ import pytest
 from ouroloop.errors import DataError, MissingExtraError, PartError
 from ouroloop.features.motion_physics import COLUMNS, MotionPhysics
 from ouroloop.keys import Key
-from ouroloop.motion.humanml3d import JOINT_POSITIONS
+from ouroloop.motion.humanml3d import JOINT_POSITIONS, decode, encode
 from ouroloop.motion.physics.engine import load_mujoco
 from ouroloop.samples import Samples
 from ouroloop.testing.digest import state_digest
@@ -18,6 +18,7 @@ KEY = Key(0, ("test",))
 
 @pytest.fixture(scope="module")
 def fitted(make_bodies):
+    pytest.importorskip("mujoco", reason="torques need mujoco: pip install 'ouroloop[motion]'")
     return MotionPhysics().fit(make_bodies(12, "real"), key=KEY)
 
 
@@ -62,16 +63,28 @@ def test_torques_can_be_left_out(fitted, make_bodies):
     np.testing.assert_array_equal(without[:, :-1], fitted.transform(table.x)[:, :-1])
 
 
-def test_without_mujoco_torques_are_not_measured_or_their_absence_is_an_error(monkeypatch, make_bodies):
+def test_without_mujoco_torques_are_refused_and_the_rest_is_measured(monkeypatch, make_bodies):
     monkeypatch.setitem(sys.modules, "mujoco", None)
     load_mujoco.cache_clear()
     try:
-        found = MotionPhysics().fit(make_bodies(4, "real"), key=KEY).transform(make_bodies(2, "rows").x)
+        without = MotionPhysics(torques=False).fit(make_bodies(4, "real"), key=KEY)
+        found = without.transform(make_bodies(2, "rows").x)
         assert np.isnan(found).all(axis=0).tolist() == [name == "torque_violation" for name in COLUMNS]
-        with pytest.raises(MissingExtraError, match=r"measuring torques needs 'mujoco.*ouroloop\[motion\]"):
-            MotionPhysics(torques=True).fit(make_bodies(4, "real"), key=KEY)
+        with pytest.raises(MissingExtraError, match=r"torques: false.* needs 'mujoco.*ouroloop\[motion\]"):
+            MotionPhysics().fit(make_bodies(4, "real"), key=KEY)
     finally:
         load_mujoco.cache_clear()
+
+
+def test_torques_of_bodies_that_are_no_humans_are_refused(make_bodies):
+    pytest.importorskip("mujoco", reason="torques need mujoco: pip install 'ouroloop[motion]'")
+    table = make_bodies(4, "real")
+    joints = decode(table.x, table["length"]) * 100  # cm
+    table = table.replace(x=encode(joints, table["length"]), length=table["length"] - 1)
+    with pytest.raises(DataError, match=r"stature of 1\d\d\.\d\d m is no human's.*torques: false"):
+        MotionPhysics().fit(table, key=KEY)
+    found = measured(MotionPhysics(torques=False).fit(table, key=KEY), table)
+    assert np.isfinite(found["limit_excess"]).all()
 
 
 def test_rows_do_not_depend_on_their_neighbours_or_padding(fitted, make_bodies):
@@ -118,7 +131,7 @@ def test_fit_returns_a_new_object_and_ignores_the_key(make_bodies, fitted):
 )
 def test_data_that_cannot_be_measured(table, message):
     with pytest.raises(DataError, match=message):
-        MotionPhysics().fit(table, key=KEY)
+        MotionPhysics(torques=False).fit(table, key=KEY)
 
 
 def test_unfitted_use_is_refused():

@@ -14,7 +14,7 @@ from ouroloop.features.motion_columns import inferred_lengths, motion_lengths
 from ouroloop.keys import Key
 from ouroloop.motion.humanml3d import FEATURES, FPS, decode
 from ouroloop.motion.inverse_kinematics import inverse_kinematics
-from ouroloop.motion.physics.body import Body, to_simulator
+from ouroloop.motion.physics.body import SHORTEST, TALLEST, Body, to_simulator
 from ouroloop.motion.physics.engine import load_mujoco
 from ouroloop.motion.physics.limits import limit_excess
 from ouroloop.motion.physics.measures import measure
@@ -54,14 +54,13 @@ class MotionPhysics:
 
     Args:
         fps: frames a second.
-        torques: whether torques are measured, which needs MuJoCo; None: where it is installed. Else they are NaN.
+        torques: whether torques are measured, which needs MuJoCo. Else they are NaN.
     """
 
     fps: Annotated[float, Field(gt=0, description="frames a second of the motions")] = float(FPS)
     torques: Annotated[
-        bool | None, Field(description="measure torques, which needs MuJoCo; null: where it is installed")
-    ] = None
-    _torques: bool = field(init=False, default=False, repr=False, compare=False)
+        bool, Field(description="measure torques, which needs MuJoCo: pip install 'ouroloop[motion]'")
+    ] = True
     _skeleton: Skeleton | None = field(init=False, default=None, repr=False, compare=False)
 
     @property
@@ -78,9 +77,12 @@ class MotionPhysics:
         """Learn the skeleton of the real motions. `key` and `cache` are not used.
 
         Raises:
-            DataError: x of another shape, lengths that do not fit it, NaN, or a real motion without a skeleton.
-            MissingExtraError: torques are asked for, and MuJoCo is not installed.
+            DataError: x of another shape, lengths that do not fit it, NaN, a real motion without a skeleton, or real
+                motions of a stature that no human has, whose torques cannot be measured.
+            MissingExtraError: torques are to be measured, and MuJoCo is not installed.
         """
+        if self.torques:
+            _check_mujoco()
         what = "motion_physics features"
         _check(samples.x)
         lengths = motion_lengths(samples, what)
@@ -91,9 +93,14 @@ class MotionPhysics:
         positions = decode(samples.x[some], lengths[some])
         own = [Skeleton.from_positions(_at_least_two(p[:n])) for p, n in zip(positions, lengths[some], strict=True)]
         offsets = np.median([skeleton.offsets for skeleton in own], axis=0)
+        standard = Skeleton(own[0].names, own[0].parents, offsets)
+        if self.torques and not (body := Body.of(standard)).is_human:
+            raise DataError(
+                f"{what}: the real motions' stature of {body.height:.2f} m is no human's, whose torques are measured; "
+                f"give metres, between {SHORTEST} and {TALLEST}, or set 'torques: false'"
+            )
         fitted = replace(self)
-        object.__setattr__(fitted, "_skeleton", Skeleton(own[0].names, own[0].parents, offsets))
-        object.__setattr__(fitted, "_torques", _can_measure_torques(self.torques))
+        object.__setattr__(fitted, "_skeleton", standard)
         return fitted
 
     def transform(self, x: np.ndarray) -> np.ndarray:
@@ -127,10 +134,10 @@ class MotionPhysics:
         try:
             root, rotations = inverse_kinematics(positions, skeleton, self.fps)
         except DataError:
-            return {"limit_excess": 0.0, "torque_violation": 0.0 if self._torques else np.nan}
+            return {"limit_excess": 0.0, "torque_violation": 0.0 if self.torques else np.nan}
         rotations = to_simulator(rotations)
         degrees = float(np.rad2deg(limit_excess(rotations)).mean())
-        if not self._torques:
+        if not self.torques:
             return {"limit_excess": degrees, "torque_violation": np.nan}
         body = Body.of(skeleton)
         on_soles = to_simulator(root) + np.array([0.0, 0.0, body.ball_radius])
@@ -138,16 +145,12 @@ class MotionPhysics:
         return {"limit_excess": degrees, "torque_violation": float(excess.mean())}
 
 
-def _can_measure_torques(wanted: bool | None) -> bool:
-    if wanted is False:
-        return False
+def _check_mujoco() -> None:
     try:
         load_mujoco()
     except MissingExtraError as error:
-        if wanted:
-            raise MissingExtraError("measuring torques", "mujoco>=4.0", "motion") from error
-        return False
-    return True
+        what = "measuring torques (the default; 'features: {kind: motion_physics, torques: false}' does without)"
+        raise MissingExtraError(what, "mujoco>=4.0", "motion") from error
 
 
 def _check(x: np.ndarray) -> None:
