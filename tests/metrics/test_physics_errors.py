@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ouroloop.errors import DataError
-from ouroloop.features.motion_physics import COLUMNS
+from ouroloop.features.motion_physics import COLUMNS, MotionPhysics
 from ouroloop.keys import Key
 from ouroloop.metrics.physics_errors import PhysicsErrors, acceleration_error
 from ouroloop.protocols import Reference
 from ouroloop.testing.metric_suite import MetricSuite
+
+pytest.importorskip("mujoco", reason="torques need mujoco: pip install 'ouroloop[motion]'")
 
 finite = st.floats(0, 100)
 
@@ -53,6 +55,38 @@ def test_torques_left_out_have_no_name(reference, make_bodies):
     features = {"kind": "motion_physics", "torques": False}
     found = measured(PhysicsErrors(features=features).fit(reference, key=Key(0)), make_bodies(6, "fresh"))
     assert set(found) == {*COLUMNS, "acceleration_error"} - {"torque_violation"}
+
+
+def test_numbers_that_are_not_finite_do_not_count_and_are_noted(reference, make_bodies, monkeypatch):
+    features = {"kind": "motion_physics", "torques": False}
+    rows = make_bodies(6, "fresh")
+    known = PhysicsErrors(features=features).fit(reference, key=Key(0))
+    clean, transform = measured(known, rows.take(slice(1, 6))), MotionPhysics.transform
+
+    def spoilt(self, x):
+        found = transform(self, x)
+        if len(x) == 6:
+            found[0, [COLUMNS.index("acceleration"), COLUMNS.index("jerk")]] = np.inf, np.nan
+        return found
+
+    monkeypatch.setattr(MotionPhysics, "transform", spoilt)
+    metric = PhysicsErrors(features=features, floor_repeats=0).fit(reference, key=Key(0))
+    found = measured(metric, rows.take(slice(None)))
+    assert set(found) == {*COLUMNS, "acceleration_error"} - {"torque_violation"}
+    for name in ("acceleration", "jerk", "acceleration_error"):
+        assert found[name].value == pytest.approx(clean[name].value)
+        assert found[name].low <= found[name].value <= found[name].high
+    assert [note for note in metric.notes if "finite" in note] == [
+        f"{name} counts 5 of 6 motions: of the others it is not finite" for name in ("acceleration", "jerk")
+    ]
+
+
+def test_a_measure_that_is_finite_for_no_motion_keeps_its_name(reference, make_bodies, monkeypatch):
+    metric = PhysicsErrors(features={"kind": "motion_physics", "torques": False}).fit(reference, key=Key(0))
+    monkeypatch.setattr(MotionPhysics, "transform", lambda self, x: np.full((len(x), len(COLUMNS)), np.nan))
+    found = measured(metric, make_bodies(6, "fresh"))
+    assert set(found) == {*COLUMNS, "acceleration_error"} - {"torque_violation"}
+    assert np.isnan([m.value for m in found.values()]).all()
 
 
 @settings(max_examples=30)

@@ -19,7 +19,7 @@ from ouroloop.features.motion_columns import motion_lengths
 from ouroloop.features.motion_physics import COLUMNS
 from ouroloop.keys import Key
 from ouroloop.metrics.base import Real, RowMetric
-from ouroloop.metrics.bootstrap import Estimate, interval, resample_counts
+from ouroloop.metrics.bootstrap import Estimate, interval, ratio, resample_counts
 from ouroloop.metrics.spaces import Rows
 from ouroloop.samples import Samples
 
@@ -59,8 +59,9 @@ class PhysicsErrors(RowMetric):
     'deepest' (mm, worst frame), 'limit_excess' (degrees beyond a joint limit), 'torque_violation' (N m beyond what a
     joint can give), 'bone_error' (mm), 'acceleration' (m/s^2), 'jerk' (m/s^3), and 'acceleration_error' (m/s^2).
 
-    'torque_violation' is by inverse dynamics and needs MuJoCo; where that is not installed the name is left out. It
-    is more than half of the cost: `features: {kind: motion_physics, torques: false}` saves that.
+    'torque_violation' is by inverse dynamics, needs MuJoCo, and is more than half of the cost:
+    `features: {kind: motion_physics, torques: false}` leaves it out. Motions of which a measure is not finite do not
+    count in its mean; a note says how many do.
 
     x are HumanML3D features (n, frames, 263), zero after 'length'. Real motions are not perfect either: compare with
     the floor.
@@ -86,16 +87,29 @@ class PhysicsErrors(RowMetric):
 
     def _estimate(self, state: _State, rows: Rows, key: Key | None) -> dict[str, Estimate]:
         counts = resample_counts(key, len(rows), self.resamples)
-        value, resampled = rows.x.mean(axis=0), counts @ rows.x / len(rows)
-        found = {
-            name: interval(value[i], resampled[:, i], 0.0)
-            for i, name in enumerate(COLUMNS)
-            if np.isfinite(value[i])  # torques that are not measured are NaN
-        }
-        own = rows.x[:, _ACCELERATION]
-        errors = [
-            acceleration_error(real=state.acceleration, generated=own, real_counts=a, generated_counts=b)
-            for a, b in zip(state.counts[: len(counts)], counts, strict=True)
-        ]
-        error = acceleration_error(real=state.acceleration, generated=own)
-        return {**found, "acceleration_error": interval(error, np.array(errors), 0.0)}
+        found: dict[str, Estimate] = {}
+        for name, column in zip(COLUMNS, rows.x.T, strict=True):
+            fine = np.isfinite(column)
+            if name == "torque_violation" and np.isnan(column).all():
+                continue  # torques are not measured
+            if not fine.all():
+                self._ready.notes.add(
+                    f"{name} counts {fine.sum()} of {len(rows)} motions: of the others it is not finite"
+                )
+            kept = np.where(fine, column, 0.0)
+            found[name] = interval(ratio(kept.sum(), fine.sum()), ratio(counts @ kept, counts @ fine), 0.0)
+        return {**found, "acceleration_error": _error(state, rows.x[:, _ACCELERATION], counts)}
+
+
+def _error(state: _State, own: np.ndarray, counts: np.ndarray) -> Estimate:
+    """The acceleration error of accelerations (n,) and of their resamples (b, n); those not finite do not count."""
+    fine = np.isfinite(own)
+    own, counts = own[fine], counts[:, fine]
+    if not len(own):
+        return Estimate(float("nan"))
+    errors = [
+        acceleration_error(real=state.acceleration, generated=own, real_counts=a, generated_counts=b)
+        for a, b in zip(state.counts[: len(counts)], counts, strict=True)
+        if b.any()
+    ]
+    return interval(acceleration_error(real=state.acceleration, generated=own), np.array(errors), 0.0)
