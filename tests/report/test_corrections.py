@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -80,4 +81,13 @@ def test_a_truncated_table_is_named(digits: Path, tmp_path: Path) -> None:
     path = copy / "cluster" / "seed-2" / "generations" / "0010" / "corrections.parquet"
     path.write_bytes(path.read_bytes()[:80])
     with pytest.raises(StoreError, match=r"seed-2/generations/0010/corrections\.parquet"):
+        corrections_of(load([copy]))
+
+
+@pytest.mark.parametrize("entries", [["clip 7"], [None], {"name": "clip 7"}, 3])
+def test_samples_not_drawn_that_are_no_objects_are_named(digits: Path, tmp_path: Path, entries: object) -> None:
+    copy = shutil.copytree(digits, tmp_path / "digits")
+    path = copy / "cluster" / "seed-0" / "generations" / "0010" / "state.json"
+    path.write_text(json.dumps({"not_drawn": entries}))
+    with pytest.raises(StoreError, match=r"seed-0/generations/0010/state\.json: expected 'not_drawn'"):
         corrections_of(load([copy]))

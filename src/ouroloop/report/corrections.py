@@ -75,7 +75,7 @@ def corrections_of(results: Results) -> tuple[list[ArmCorrections], list[str]]:
     """The arms whose corrector did something, and a line about those where it did nothing.
 
     Raises:
-        StoreError: a file is truncated; the message names it.
+        StoreError: a file is truncated, or not what a run holds; the message names it.
     """
     shown: list[ArmCorrections] = []
     silent: dict[str, list[str]] = {}
@@ -118,8 +118,11 @@ def _arm(arm: Arm, look: Look, counts: _Counts | None, preview: tuple[Run, int, 
 
 def _not_drawn(folder: Path) -> tuple[Mapping[str, str], ...]:
     """Name, outcome and reason of samples that failed and cannot be drawn, where the generation says so."""
-    state = read_json(folder / "state.json")
+    path = folder / "state.json"
+    state = read_json(path)
     found = state.get("not_drawn", []) if isinstance(state, dict) else []
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise StoreError(f"{path}: expected 'not_drawn' to be a list of objects with 'name', 'outcome' and 'reason'")
     return tuple({key: str(entry.get(key, "")) for key in ("name", "outcome", "reason")} for entry in found)
 
 
