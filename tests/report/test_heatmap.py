@@ -66,10 +66,23 @@ def test_there_is_none_without_a_line_to_draw(out, monkeypatch):
 
 
 def test_stairs_run_between_the_two_sides_of_a_level():
-    above = np.array([[False, True, True], [False, False, True]])  # row 0 at the bottom
-    path = stairs(above, left=10, top=0, width=5, height=4)
+    values = np.array([[0.5, 2.0, np.inf], [0.5, 1.0, 2.0]])  # row 0 at the bottom
+    path = stairs(values, 1.0, left=10, top=0, width=5, height=4)
     assert sorted(path.split("M")[1:]) == ["15 4h5", "15 4v4", "20 0v4"]
-    assert stairs(np.ones((3, 3), bool), left=0, top=0, width=1, height=1) == ""
+    assert stairs(np.ones((3, 3)), 0.0, left=0, top=0, width=1, height=1) == ""
+
+
+def test_cells_without_a_value_have_no_border():
+    values = np.array([[2.0, np.nan, 0.5], [2.0, 2.0, np.nan]])
+    assert stairs(values, 1.0, left=0, top=0, width=1, height=1) == ""
+
+
+def test_values_that_have_no_logarithm_are_grey():
+    values = np.array([[0.5, -1.0], [np.nan, 2.0]])
+    picture = Heatmap("factor", Axis("x", ("1", "2")), "o", ("1", "2"), values, {})
+    svg = str(picture_of(picture, "m").svg)
+    assert [fill == "#9a9a9a" for fill in re.findall(r'fill="(#\w+)"', svg)] == [False, True, True, False]
+    assert "−1" in svg or "-1" in svg
 
 
 def test_the_page_shows_the_map_with_its_values(out):

@@ -44,7 +44,7 @@ def picture_of(heatmap: Heatmap, identity: str) -> Picture:
     named = [("measured", heatmap.measured), *heatmap.forecasts.items()]
     kinds = [f"edge e{min(place, 3)}" for place in range(len(named))]
     edges = [
-        tag("path", class_=kind, d=stairs(values > level, left=_LEFT, top=_TOP, width=step, height=_ROW))
+        tag("path", class_=kind, d=stairs(values, level, left=_LEFT, top=_TOP, width=step, height=_ROW))
         for kind, (_, values) in zip(kinds, named, strict=True)
     ]
     svg = tag(
@@ -65,17 +65,17 @@ def picture_of(heatmap: Heatmap, identity: str) -> Picture:
     return Picture(f"{title} by {option}", svg, lines, f"{sides[0]} {tick(level)}, {sides[1]}; means over seeds")
 
 
-def stairs(above: np.ndarray, *, left: float, top: float, width: float, height: float) -> str:
-    """The `d` of the borders between cells that are `above`, bool (rows, columns), and those that are not.
+def stairs(values: np.ndarray, level: float, *, left: float, top: float, width: float, height: float) -> str:
+    """The `d` of the borders between cells of `values`, float64 (rows, columns), above a level and those that are not.
 
-    Row 0 is at the bottom.
+    Row 0 is at the bottom. A cell of NaN is on neither side, and has no border.
     """
-    rows = len(above)
+    rows, above, known = len(values), values > level, ~np.isnan(values)
     parts = []
-    for row, column in np.argwhere(above[:, 1:] != above[:, :-1]):
+    for row, column in np.argwhere((above[:, 1:] != above[:, :-1]) & known[:, 1:] & known[:, :-1]):
         x, y = left + (column + 1) * width, top + (rows - 1 - row) * height
         parts.append(f"M{x:g} {y:g}v{height:g}")
-    for row, column in np.argwhere(above[1:] != above[:-1]):
+    for row, column in np.argwhere((above[1:] != above[:-1]) & known[1:] & known[:-1]):
         x, y = left + column * width, top + (rows - 1 - row) * height
         parts.append(f"M{x:g} {y:g}h{width:g}")
     return "".join(parts)
@@ -83,15 +83,17 @@ def stairs(above: np.ndarray, *, left: float, top: float, width: float, height: 
 
 def _cells(heatmap: Heatmap, level: float, step: float) -> Iterable[Markup]:
     values = heatmap.measured
-    with np.errstate(divide="ignore"):
-        heights = np.log(values / level) if level == 1.0 else values - level
+    heights = values - level
+    if level == 1.0:
+        with np.errstate(divide="ignore"):  # 0 is as low as can be; below it there is no logarithm
+            heights = np.log(values, out=np.full(values.shape, np.nan), where=values >= 0)
     finite = np.abs(heights[np.isfinite(heights)])
     reach = max(float(finite.max()), 1e-12) if len(finite) else 1.0
     rows = len(values)
     for (row, column), height in np.ndenumerate(heights):
         said = [f"{heatmap.option} {heatmap.rows[row]}, {heatmap.axis.title} {heatmap.axis.texts[column]}: "]
-        said.append(number(values[row, column]))
-        said += [f"; {label} {number(law[row, column])}" for label, law in heatmap.forecasts.items()]
+        said.append(number(float(values[row, column])))
+        said += [f"; {label} {number(float(law[row, column]))}" for label, law in heatmap.forecasts.items()]
         yield tag(
             "rect",
             tag("title", "".join(said)),
