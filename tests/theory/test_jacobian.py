@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -202,6 +203,18 @@ def test_products_give_the_same_radius_as_matrices(monkeypatch):
     assert retraining(independent, theta, x, drawn, 0.0, **options).radius == 0.0
     with pytest.raises(SpecError, match="no strict maximum"):
         retraining(independent, theta + 5.0, x, drawn, 1.0)
+
+
+def test_an_eigenvalue_that_does_not_converge_is_said(monkeypatch):
+    from scipy.sparse import linalg
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((100, 20))
+    theta = np.concatenate([x.mean(axis=0), np.log(x.std(axis=0))])
+    monkeypatch.setattr(jacobian, "DENSE", 39)
+    monkeypatch.setattr(linalg, "eigsh", partial(linalg.eigsh, maxiter=1, ncv=2))
+    with pytest.raises(SpecError, match=r"40 eigenvalues did not converge.*DENSE = 40"):
+        retraining(independent, theta, x, x[::2], 1.0, weight_decay=0.2)
 
 
 def normal(theta, x):

@@ -90,7 +90,8 @@ def retraining(
         sample_weights: of the samples, (m,), none negative; for points of a quadrature in the place of samples.
 
     Raises:
-        SpecError: numbers out of range, or theta at which the objective has no strict maximum.
+        SpecError: numbers out of range, theta at which the objective has no strict maximum, or an iteration above
+            `DENSE` parameters that does not converge.
         DataError: no rows, weights of another number, or log-densities that are not finite.
     """
     ratio, decay = number("synthetic_ratio", synthetic_ratio), number("weight_decay", weight_decay)
@@ -270,7 +271,14 @@ def _largest(information: Callable[..., np.ndarray], curvature: Callable[..., np
         for f in (information, curvature, solve)
     )
     start = np.random.default_rng(0).standard_normal(size)  # any; fixed, so that the result is
-    found = sparse.eigsh(matrix, k=1, M=mass, Minv=inverse, which="LM", v0=start, tol=1e-6, return_eigenvectors=False)
+    options: dict[str, Any] = {"which": "LM", "v0": start, "tol": 1e-6, "return_eigenvectors": False}
+    try:
+        found = sparse.eigsh(matrix, k=1, M=mass, Minv=inverse, **options)
+    except sparse.ArpackNoConvergence as error:
+        raise SpecError(
+            f"theta: the largest of {size} eigenvalues did not converge; a larger weight_decay makes it easier, and "
+            f"ouroloop.theory.jacobian.DENSE = {size} does without, by matrices of {size} x {size}"
+        ) from error
     return float(found[0])
 
 
