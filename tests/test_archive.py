@@ -122,8 +122,21 @@ def test_hostile_archives(tmp_path: Path, kind: str) -> None:
         tar.addfile(member, io.BytesIO(data))
     with pytest.raises(StoreError, match=message):
         import_run(path, tmp_path / "deep" / "there")
-    assert not (tmp_path / "deep" / "there").exists()
-    assert not list(tmp_path.rglob("escaped"))
+    assert {p.name for p in tmp_path.iterdir()} == {"a.tar.gz"}
+
+
+def test_a_refused_archive_leaves_folders_that_were_there(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    with pytest.raises(StoreError, match="cannot be unpacked"):
+        import_run(tmp_path / "absent.tar.gz", tmp_path / "deep" / "er" / "there")
+    assert [p.name for p in tmp_path.rglob("*")] == ["deep"]
+
+
+def test_folders_that_cannot_be_made_are_not_half_made(run: RunStore, tmp_path: Path) -> None:
+    export_run(run.path, tmp_path / "a.tar.gz")
+    with pytest.raises(StoreError, match="cannot create"):
+        import_run(tmp_path / "a.tar.gz", tmp_path / "new" / ("x" * 300) / "there")
+    assert not (tmp_path / "new").exists()
 
 
 def test_an_archive_that_swells(tmp_path: Path) -> None:

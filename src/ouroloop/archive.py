@@ -84,27 +84,37 @@ def import_run(archive: Path | str, into: Path | str, *, limit_bytes: int = _LIM
             directory, of a run that is damaged, or of one whose name is taken.
     """
     archive, into = Path(archive), Path(into)
-    fresh = not into.exists()
-    with storing(into, "create"):
-        into.mkdir(parents=True, exist_ok=True)
     temporary = into / temporary_name("import")
-    try:
-        with storing(temporary):
-            temporary.mkdir()
-        name = _unpack(archive, temporary, limit_bytes)
-        if (into / name).exists():
-            raise StoreError(f"{into / name}: exists already; move it away, or import into another folder")
-        with storing(temporary):
-            (temporary / name / "generations").mkdir(exist_ok=True)
-        RunStore.open(temporary / name).check()
-        with storing(into / name):
-            os.rename(temporary / name, into / name)
-    finally:
-        remove(temporary)
-        if fresh:
-            with contextlib.suppress(OSError):  # holds the run, unless that failed
-                into.rmdir()
+    with _folder(into):
+        try:
+            with storing(temporary):
+                temporary.mkdir()
+            name = _unpack(archive, temporary, limit_bytes)
+            if (into / name).exists():
+                raise StoreError(f"{into / name}: exists already; move it away, or import into another folder")
+            with storing(temporary):
+                (temporary / name / "generations").mkdir(exist_ok=True)
+            RunStore.open(temporary / name).check()
+            with storing(into / name):
+                os.rename(temporary / name, into / name)
+        finally:
+            remove(temporary)
     return RunStore.open(into / name)
+
+
+@contextlib.contextmanager
+def _folder(path: Path) -> Iterator[None]:
+    """Make a folder. What was made for it and holds nothing at the end is removed."""
+    with storing(path, "create"):
+        made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        with storing(path, "create"):
+            path.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for folder in made:
+            with contextlib.suppress(OSError):  # never made, or it holds the run
+                folder.rmdir()
 
 
 def _unpack(archive: Path, folder: Path, limit: int) -> str:
