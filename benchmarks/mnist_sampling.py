@@ -185,7 +185,8 @@ def measure(model: ImageDiffusion, setting: dict[str, Any], n: int, found: list[
     levels = chosen.noise_levels()[:-1]
     guided = sum(chosen.guidance_low < rho <= chosen.guidance_high for rho in levels) if chosen.guidance_strength else 0
     calls = evaluations(chosen.solver, chosen.sampling_steps)
-    guidance = f"{chosen.guidance_strength:g} on {guided} of {len(levels)} steps" if guided else "none"
+    strength = chosen.guidance_strength
+    guidance = f"{strength:g} on {guided} of {len(levels)} steps" if strength else "none"
     distances = " | ".join(f"{e.distance(drawn.x):.2f}" for e in found)
     return (
         f"| {chosen.solver} | {chosen.sampling_steps} | {chosen.noise_low:g} to {chosen.noise_high:g} | {guidance} | "
