@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 
@@ -97,3 +98,12 @@ def test_files_that_are_no_policies(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtraError, match=r"ouroloop\[policy\]"):
         load_policy(tmp_path / "policy.onnx")
+
+
+def test_a_file_is_read_once_until_it_changes(tmp_path):
+    path = saved(tmp_path / "still.pt", Constant(0, 0.0))
+    first = load_policy(path)
+    assert load_policy(path) is first
+    saved(tmp_path / "still.pt", Constant(0, 0.25))
+    os.utime(path, ns=(1, 1))  # a file system may count in coarse steps
+    assert load_policy(path)(np.zeros((1, OBSERVATION), np.float32))[0, 0] == 0.25

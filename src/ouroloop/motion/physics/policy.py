@@ -30,6 +30,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ Network = Callable[[np.ndarray], np.ndarray]
 
 
 def load_policy(path: str | Path) -> Network:
-    """The network in a file, as a function of float32 (1, 461) with values (1, 63).
+    """The network in a file, as a function of float32 (1, 461) with values (1, 63); read again only if it changed.
 
     Raises:
         DataError: no such file, another kind of file, or one that cannot be read.
@@ -63,6 +64,13 @@ def load_policy(path: str | Path) -> Network:
     path = Path(path)
     if not path.is_file():
         raise DataError(f"policy: there is no file {path}; give the path of a TorchScript or ONNX file")
+    about = path.stat()
+    return _loaded(path.absolute(), about.st_mtime_ns, about.st_size)
+
+
+@lru_cache(maxsize=2)  # fit, and every group of motions that is corrected, ask for the same one
+def _loaded(path: Path, changed: int, size: int) -> Network:
+    """The network of a file as it was when last changed (ns) with so many bytes."""
     if path.suffix == ".onnx":
         return _checked(path.name, _onnx(path))
     if path.suffix in (".pt", ".pth", ".ts", ".jit"):
