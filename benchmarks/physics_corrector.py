@@ -1,6 +1,7 @@
 """Measure the physics corrector: clean and damaged clips, help from outside, speed.
 
-    python benchmarks/physics_corrector.py clean|damaged|residual|speed [--clips 60] [--split val] [--balance]
+    python benchmarks/physics_corrector.py clean|damaged|residual|speed [--clips 60] [--split val]
+    python benchmarks/physics_corrector.py residual [--balance] [--search 3]
 
 Clips are those of the shared archive (../shared/data/motion); the truth is the clip itself, put on the floor. "closer"
 is the share of clips that end nearer to the truth than the damaged input. Penetration, floating and skating are those
@@ -14,7 +15,7 @@ import gzip
 import json
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -138,16 +139,17 @@ def show(row: dict[str, Any]) -> None:
     )
 
 
-def residual(samples: list[Sample], balance: bool, count: int) -> list[dict[str, Any]]:
+def residual(
+    samples: list[Sample], options: PhysicsOptions, bounds: list[tuple[float, float, float]]
+) -> list[dict[str, Any]]:
     """How many clips are tracked within 60 mm at each bound, without retries."""
     rows = []
     print(
         "| bound | fell | tracked, all | tracked, upright | median error mm (what fell: blended) | used bw / N m |\n"
         "|---|---|---|---|---|---|"
     )
-    for bound in BOUNDS[:count]:
-        options = PhysicsOptions(bounds=ResidualBounds(*bound), recovery="blend", balance=balance)
-        results = correct([s.truth for s in samples], FPS, options)
+    for bound in bounds:
+        results = correct([s.truth for s in samples], FPS, replace(options, bounds=ResidualBounds(*bound)))
         error = np.array([joint_error(r.positions, s.truth) for r, s in zip(results, samples, strict=True)])
         good = np.array([e < 60 and not r.fell for e, r in zip(error, results, strict=True)])
         upright = good[[s.upright for s in samples]]
@@ -210,14 +212,16 @@ def main() -> None:
     parser.add_argument("--split", default="val", choices=["train", "val"])
     parser.add_argument("--kinds", default=",".join(CORRUPTIONS))
     parser.add_argument("--modes", default="kin,sim,full")
-    parser.add_argument("--bounds", type=int, default=len(BOUNDS), help="residual: how many bounds, from the least")
+    parser.add_argument("--bounds", default="0,1,2,3,4,5,6", help="residual: which bounds, 0 is the least")
+    parser.add_argument("--search", type=int, default=0, help="residual: passes of the search")
     parser.add_argument("--balance", action="store_true", help="residual: with the balance layer")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     samples = load(arguments.split, arguments.clips)
     print(f"{len(samples)} clips, {sum(len(s.truth) for s in samples) / FPS:.0f} s\n", flush=True)
     if arguments.what == "residual":
-        rows = residual(samples, arguments.balance, arguments.bounds)
+        options = PhysicsOptions(recovery="blend", balance=arguments.balance, search=arguments.search)
+        rows = residual(samples, options, [BOUNDS[i] for i in map(int, arguments.bounds.split(","))])
     elif arguments.what == "speed":
         rows = speed(samples)
     else:

@@ -50,6 +50,8 @@ class Physics:
         residual_torque: bound of the residual torque, in N m.
         recovery: what becomes of motions that the simulation loses.
         balance: whether the feet push to keep balance; see `ouroloop.motion.physics.balance`.
+        search: passes of a search by sampling for motions that are lost otherwise; see
+            `ouroloop.motion.physics.search`.
         policy: a trained policy in the loop; see `ouroloop.motion.physics.policy`.
         threads: motions simulated at once.
 
@@ -78,6 +80,14 @@ class Physics:
     balance: Annotated[
         bool, Field(description="let the feet push to keep balance: slower, and needs less help from outside")
     ] = False
+    search: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="passes of a search by sampling for motions that are lost otherwise, each as slow as 64 "
+            "simulations; 0: none",
+        ),
+    ] = 0
     policy: Annotated[
         str | None, Field(description="TorchScript or ONNX file of a policy that steers the servos; None: no policy")
     ] = None
@@ -126,6 +136,7 @@ class Physics:
             bounds=ResidualBounds(self.residual_force, self.residual_lift, self.residual_torque),
             recovery=self.recovery,
             balance=self.balance,
+            search=self.search,
             policy=self.policy,
             threads=self.threads,
         )

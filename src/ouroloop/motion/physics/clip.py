@@ -19,10 +19,10 @@ from ouroloop.motion.physics.result import PhysicsResult, PhysicsVerdict
 from ouroloop.motion.physics.tracking import Tracked
 from ouroloop.motion.skeleton import Skeleton
 
-__all__ = ["Clip", "finish", "prepare", "refuse"]
+__all__ = ["FOLLOWED", "Clip", "finish", "prepare", "refuse"]
 
 _FEWEST = 4  # frames that a spline and a skeleton need: shorter clips are held to that length
-_FOLLOWED = 50.0  # mm: a motion that the simulation follows less well is not what it was
+FOLLOWED = 50.0  # mm: a motion that the simulation follows less well is not what it was
 _LOOK_EVERY = 4  # steps of the simulator between looks at the tracking error
 _NOTICED_FORCE, _NOTICED_TORQUE = 0.02, 5.0  # body weights, N m: less help than this is none
 
@@ -51,14 +51,19 @@ class Clip:
     factor: float = 0.0
     lost: int | None = None
     fell: bool = False
+    searched: bool = False
 
-    def judge(self, outcome: Tracked, factor: float, limit: float) -> None:
-        """Keep what the simulation made of the clip, and whether it was lost."""
+    def distance(self, outcome: Tracked) -> np.ndarray:
+        """Mean joint distance in m of a simulation from the reference, at every fourth of its steps."""
         some = slice(None, None, _LOOK_EVERY)
         with np.errstate(all="ignore"):
             simulated, _ = self.body.pose(outcome.root[some], outcome.rotations[some])
             wanted, _ = self.body.pose(self.reference.root[some], self.reference.rotations[some])
-            error = np.linalg.norm(simulated - wanted, axis=-1).mean(axis=1)
+            return np.linalg.norm(simulated - wanted, axis=-1).mean(axis=1)
+
+    def judge(self, outcome: Tracked, factor: float, limit: float) -> None:
+        """Keep what the simulation made of the clip, and whether it was lost."""
+        error = self.distance(outcome)
         self.outcome, self.factor, self.error = outcome, factor, error
         lost = lost_frame(error, limit, outcome.diverged)
         self.lost = None if lost is None else lost * _LOOK_EVERY
@@ -143,10 +148,10 @@ def finish(clip: Clip, options: PhysicsOptions) -> PhysicsResult:
 
 def _verdict(clip: Clip, result: PhysicsResult) -> tuple[PhysicsVerdict, str]:
     found = _faults(clip.report)
-    help_ = _help(clip.factor, " (tracked with {:g} times the bounds)")
+    help_ = _help(clip.factor, " (tracked with {:g} times the bounds)") + "; steered by search" * clip.searched
     if found:
         return PhysicsVerdict.CORRECTED, "; ".join(found) + help_
-    if result.tracking_error > _FOLLOWED:
+    if result.tracking_error > FOLLOWED:
         return PhysicsVerdict.CORRECTED, f"followed to {result.tracking_error:.0f} mm only" + help_
     return PhysicsVerdict.UNCHANGED, "no fault that physics can see" + help_
 

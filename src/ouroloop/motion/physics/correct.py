@@ -9,16 +9,18 @@ import numpy as np
 
 from ouroloop.errors import DataError
 from ouroloop.motion.physics.balance import Balance
-from ouroloop.motion.physics.clip import Clip, finish, prepare, refuse
+from ouroloop.motion.physics.clip import FOLLOWED, Clip, finish, prepare, refuse
 from ouroloop.motion.physics.engine import load_mujoco, quiet
-from ouroloop.motion.physics.humanoid import build_humanoid
+from ouroloop.motion.physics.humanoid import Humanoid, build_humanoid
 from ouroloop.motion.physics.inverse_dynamics import feed_forward
 from ouroloop.motion.physics.options import PhysicsOptions
 from ouroloop.motion.physics.policy import Policy, load_policy
+from ouroloop.motion.physics.recovery import lost_frame
 from ouroloop.motion.physics.resampling import resample
 from ouroloop.motion.physics.result import PhysicsResult
+from ouroloop.motion.physics.search import search
 from ouroloop.motion.physics.stepped import track_stepped
-from ouroloop.motion.physics.tracking import track
+from ouroloop.motion.physics.tracking import Tracked, track
 from ouroloop.motion.skeleton import Skeleton
 
 __all__ = ["correct"]
@@ -59,7 +61,8 @@ def correct(
     known = skeletons if skeletons is not None else [None] * len(clips)
     results: list[PhysicsResult | None] = [None] * len(clips)
     order = sorted(range(len(clips)), key=lambda i: np.shape(clips[i])[:1])
-    groups = [order[start : start + options.group] for start in range(0, len(order), options.group)]
+    size = 1 if options.search else options.group  # a search takes seconds: tell of every clip
+    groups = [order[start : start + size] for start in range(0, len(order), size)]
 
     def work(group: list[int]) -> None:
         for index, result in zip(
@@ -115,8 +118,26 @@ def _simulate(clips: list[Clip], options: PhysicsOptions) -> None:
         parts = (humanoids, [clip.reference for clip in waiting], [clip.feed for clip in waiting if clip.feed])
         tracked = track(*parts) if controller is None else track_stepped(*parts, controller)
         lost = []
-        for clip, outcome in zip(waiting, tracked, strict=True):
+        for clip, humanoid, outcome in zip(waiting, humanoids, tracked, strict=True):
+            if options.search and factor == factors[0]:
+                outcome = _found(clip, humanoid, outcome, options)
             clip.judge(outcome, factor, options.lost_at)
             if clip.lost is not None:
                 lost.append(clip)
         waiting = lost
+
+
+def _found(clip: Clip, humanoid: Humanoid, outcome: Tracked, options: PhysicsOptions) -> Tracked:
+    """The outcome, or what a search finds where the body was lost or followed badly, if that is nearer."""
+    error = clip.distance(outcome)
+    lost = lost_frame(error, options.lost_at, outcome.diverged) is not None
+    if clip.feed is None or (not lost and 1e3 * error.mean() <= FOLLOWED):
+        return outcome
+    other = search(humanoid, clip.reference, clip.feed, options.search)
+    clip.searched = _mean(clip.distance(other)) < _mean(error)
+    return other if clip.searched else outcome
+
+
+def _mean(error: np.ndarray) -> float:
+    """The mean, infinite where there is a NaN."""
+    return float(np.where(np.isfinite(error), error, np.inf).mean())

@@ -28,6 +28,9 @@ class PhysicsOptions:
         floor: what lies at height 0, in and out: "joints" (the foot joints of a standing body, HumanML3D's habit) or
             "soles" (the surface of the soles).
         balance: let the feet push to keep balance; slower, needs less help from outside. Not with a policy.
+        search: passes of a search by sampling for clips that the simulation loses or follows badly at the bounds asked
+            for, before they get more help; 0 for none. Each pass costs about as much as 64 simulations of the clip.
+            Not with a policy. See `ouroloop.motion.physics.search`.
         policy: a TorchScript or ONNX file that steers the servos; see `ouroloop.motion.physics.policy`.
         timestep: s, of the simulator. threads: clips worked on at once. group: clips a batch.
         conditioning: see `ConditioningOptions`.
@@ -44,6 +47,7 @@ class PhysicsOptions:
     lost_at: float = 0.4
     floor: Literal["joints", "soles"] = "joints"
     balance: bool = False
+    search: int = 0
     policy: str | None = None
     timestep: float = 1.0 / 240.0
     threads: int = 1
@@ -64,6 +68,10 @@ class PhysicsOptions:
             raise SpecError(f"bounds: got {bounds}; the residual wrench's bounds are 0 or more")
         if self.balance and self.policy:
             raise SpecError("balance and policy: got both; either steers the legs, so choose one")
+        if self.search < 0:
+            raise SpecError(f"search: got {self.search}; expected a number of passes, 0 (no search) or more")
+        if self.search and self.policy:
+            raise SpecError("search and policy: got both; either steers the body, so choose one")
         if self.threads < 1 or self.group < 1 or not 0 < self.timestep <= 0.02:
             raise SpecError(
                 f"threads {self.threads}, group {self.group}, timestep {self.timestep}: expected at least one thread, "

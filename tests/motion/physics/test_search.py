@@ -1,0 +1,64 @@
+"""The search by sampling: it keeps up what falls otherwise, within the same bounds, and minds no neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ouroloop.errors import SpecError
+from ouroloop.motion.examples import standing, walking
+from ouroloop.motion.physics.correct import correct
+from ouroloop.motion.physics.humanoid import ResidualBounds
+from ouroloop.motion.physics.options import PhysicsOptions
+from ouroloop.motion.physics.result import PhysicsResult
+
+pytest.importorskip("mujoco", reason="the physics corrector needs mujoco: pip install 'ouroloop[motion]'")
+FPS = 20.0
+ALONE = ResidualBounds(0.0, 0.0, 0.0)
+
+
+def corrected(clips: list[np.ndarray], search: int, **more: int) -> list[PhysicsResult]:
+    """Without any help from outside."""
+    return correct(clips, FPS, PhysicsOptions(bounds=ALONE, recovery="keep", search=search, **more))
+
+
+@pytest.fixture(scope="module")
+def found() -> PhysicsResult:
+    return corrected([walking(20)], 2)[0]
+
+
+def test_a_walk_that_falls_without_help_is_kept_up(found: PhysicsResult) -> None:
+    plain = corrected([walking(20)], 0)[0]
+    assert plain.fell
+    assert not found.fell
+    assert found.tracking_error < 0.75 * plain.tracking_error
+    assert found.residual_force < 1e-9
+    assert found.residual_torque < 1e-6
+    assert "steered by search" in found.message
+
+
+def test_neither_neighbours_nor_threads_matter(found: PhysicsResult) -> None:
+    standing_one, again = corrected([standing(12), walking(20)], 2, threads=2)
+    np.testing.assert_array_equal(again.positions, found.positions)
+    assert again.message == found.message
+    assert "search" not in standing_one.message
+
+
+def test_what_is_followed_well_is_not_searched() -> None:
+    plain, searched = corrected([standing(12)], 0)[0], corrected([standing(12)], 3)[0]
+    np.testing.assert_array_equal(plain.positions, searched.positions)
+
+
+def test_a_hopeless_clip_keeps_its_verdict() -> None:
+    clip = walking(8)
+    clip[4:] += [0.0, 3.0, 0.0]  # three metres up within a frame, and no help from outside
+    result = corrected([clip], 1)[0]
+    assert np.isfinite(result.positions).all()
+    assert result.fell == ("lost" in result.message)
+
+
+def test_options_that_make_no_sense() -> None:
+    with pytest.raises(SpecError, match="search: got -1"):
+        PhysicsOptions(search=-1)
+    with pytest.raises(SpecError, match="choose one"):
+        PhysicsOptions(search=1, policy="policy.pt")
