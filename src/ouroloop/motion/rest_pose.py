@@ -2,7 +2,7 @@
 
 Limbs get median lengths, the same left and right. The pelvis (hips and lowest spine joint) and the chest (neck and
 collars) are rigid triangles whose shape is the median shape in the data. Feet point forward and down by the drop from
-ankle to ball of foot, measured where the foot is low and slow.
+ankle to ball of foot, measured where the foot stands still.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ __all__ = ["check_positions", "chest_frame", "pelvis_frame", "rest_skeleton"]
 _MIRROR = np.array([-1.0, 1.0, 1.0])
 _UP_SHARE = np.array([0.0, 0.968, 0.25])  # the head's joint lies above and a little before the neck's
 _SHORTEST_BONE_M = 1e-3
+_SAME_HEIGHT_M = 0.02  # the other foot counts as standing as well up to this height above the lower one
+_LEVEL = np.array([1.0, 0.0, 1.0])
 
 
 def check_positions(positions: np.ndarray, what: str = "positions") -> np.ndarray:
@@ -72,18 +74,20 @@ def _speed(track: np.ndarray) -> np.ndarray:
 
 
 def _foot_drop(clips: Sequence[np.ndarray], length: float) -> float:
-    """Metres from ankle down to ball of foot when the foot stands: the median over low and slow frames."""
+    """Metres from ankle down to ball of foot when the foot stands: the median over frames in which it keeps still.
+
+    Feet are compared with each other and with themselves, never with a floor, which may sink, rise or bob in the data.
+    """
     drops = []
     for clip in clips:
-        floor = np.percentile(clip[:, [10, 11], 1], 20) + 0.01
+        lowest = clip[:, [10, 11], 1].min(axis=1)
         for ankle, ball in ((7, 10), (8, 11)):
-            speed = _speed(clip[:, ankle]) + _speed(clip[:, ball])
-            low = clip[:, ball, 1] < floor
-            if low.any():
-                still = low & (speed <= np.percentile(speed[low], 40))
+            stands = clip[:, ball, 1] <= lowest + _SAME_HEIGHT_M
+            moves = _speed(clip[:, ball] - clip[:, ankle]) + 0.5 * _speed(clip[:, ball] * _LEVEL)
+            if stands.any():
+                still = stands & (moves <= np.percentile(moves[stands], 40))
                 drops.append(clip[still, ankle, 1] - clip[still, ball, 1])
-    drop = float(np.median(np.concatenate(drops))) if drops else 0.4 * length
-    return float(np.clip(drop, 0.15 * length, 0.75 * length))
+    return float(np.clip(np.median(np.concatenate(drops)), 0.15 * length, 0.75 * length))
 
 
 def _triangle(sample: np.ndarray, frame: np.ndarray, parent: int, children: tuple[int, int, int]) -> np.ndarray:
