@@ -25,6 +25,10 @@ from ouroloop.motion.rotations import continuous, normalise
 __all__ = ["Conditioned", "ConditioningOptions", "ConditioningReport", "condition", "denoised"]
 
 
+_BELOW = 0.65  # the least of noisy points lies below the floor by this share of what is left of their noise (measured)
+_MOVES = (0.06, 0.04)  # m: a floor that moved by less is not believed; by how much more it must have, to be so
+
+
 @dataclass(frozen=True, kw_only=True)
 class ConditioningOptions:
     """Which steps are taken.
@@ -125,7 +129,8 @@ def condition(
         report = replace(report, bridged=bridged)
         rotations = clamp_to_limits(rotations)
     if options.floor:
-        root, report = _on_floor(body, root, rotations, rate, options.moving_floor, report)
+        left = report.noise * np.sqrt(min(1.0, 2.0 * report.cutoff / fps))  # white noise after the cut-off
+        root, report = _on_floor(body, root, rotations, rate, options.moving_floor, report, _BELOW * left)
     soles = _soles(body, root, rotations)
     if options.drift:
         drift = root_drift(soles, root, rate)
@@ -150,10 +155,21 @@ def _soles(body: Body, root: np.ndarray, rotations: np.ndarray) -> np.ndarray:
 
 
 def _on_floor(
-    body: Body, root: np.ndarray, rotations: np.ndarray, rate: float, moving: bool, report: ConditioningReport
+    body: Body,
+    root: np.ndarray,
+    rotations: np.ndarray,
+    rate: float,
+    moving: bool,
+    report: ConditioningReport,
+    above: float,
 ) -> tuple[np.ndarray, ConditioningReport]:
-    """The root with the floor at 0; a moving floor is believed where it explains supporting feet much better."""
+    """The root with the floor at 0; a moving floor is believed where it explains supporting feet much better.
+
+    Args:
+        above: m, how far the floor lies above where the least points of the body say.
+    """
     surface = body.surface.lowest(*body.pose(root, rotations))
+    surface[..., 2] += above
     lowest = surface[..., 2].min(axis=1)
     height = constant_floor(surface, rate)
     floor = np.full(len(root), height)
@@ -165,7 +181,7 @@ def _on_floor(
         constant_error = np.sqrt((support * (lowest - height) ** 2).sum() / total)
         curve_error = np.sqrt((support * (lowest - curve) ** 2).sum() / total)
         gain = constant_error / max(curve_error, 0.004)
-        evidence = ((span - 0.04) / 0.03, gain - 1.5, (support.mean() - 0.2) / 0.2)
+        evidence = ((span - _MOVES[0]) / _MOVES[1], gain - 1.5, (support.mean() - 0.2) / 0.2)
         belief = float(np.prod(np.clip(evidence, 0.0, 1.0)))
         floor = (1.0 - belief) * floor + belief * curve
         report = replace(report, floor_range=span, floor_belief=belief)
