@@ -49,12 +49,15 @@ def test_what_is_followed_well_is_not_searched() -> None:
     np.testing.assert_array_equal(plain.positions, searched.positions)
 
 
-def test_a_hopeless_clip_keeps_its_verdict() -> None:
+def test_a_hopeless_clip_is_given_up() -> None:
     clip = walking(8)
     clip[4:] += [0.0, 3.0, 0.0]  # three metres up within a frame, and no help from outside
     result = corrected([clip], 1)[0]
     assert np.isfinite(result.positions).all()
-    assert result.fell == ("lost" in result.message)
+    assert result.fell
+    assert "search" not in result.message
+    retried = correct([clip], FPS, PhysicsOptions(search=1))[0]  # with ever more help instead
+    assert "steered by search" not in retried.message or retried.assistance == 1.0
 
 
 def test_options_that_make_no_sense() -> None:

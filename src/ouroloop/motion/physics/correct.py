@@ -119,6 +119,7 @@ def _simulate(clips: list[Clip], options: PhysicsOptions) -> None:
         tracked = track(*parts) if controller is None else track_stepped(*parts, controller)
         lost = []
         for clip, humanoid, outcome in zip(waiting, humanoids, tracked, strict=True):
+            clip.searched = False  # what was found with less help is of no use to a simulation with more
             if options.search and factor == factors[0]:
                 outcome = _found(clip, humanoid, outcome, options)
             clip.judge(outcome, factor, options.lost_at)
