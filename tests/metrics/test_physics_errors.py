@@ -57,6 +57,11 @@ def test_torques_left_out_have_no_name(reference, make_bodies):
     assert set(found) == {*COLUMNS, "acceleration_error"} - {"torque_violation"}
 
 
+def test_features_that_measure_no_physics_are_refused(reference):
+    with pytest.raises(DataError, match="set features to motion_physics"):
+        PhysicsErrors(features="identity").fit(reference, key=Key(0))
+
+
 def test_numbers_that_are_not_finite_do_not_count_and_are_noted(reference, make_bodies, monkeypatch):
     features = {"kind": "motion_physics", "torques": False}
     rows = make_bodies(6, "fresh")

@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from ouroloop.errors import DataError
 from ouroloop.features.motion_columns import motion_lengths
 from ouroloop.features.motion_physics import COLUMNS
 from ouroloop.keys import Key
@@ -82,6 +83,11 @@ class PhysicsErrors(RowMetric):
         motion_lengths(table, f"{type(self).__name__}: {what}")
 
     def _prepare(self, real: Real, key: Key) -> _State:
+        if real.rows.x.shape[1] != len(COLUMNS):
+            raise DataError(
+                f"{type(self).__name__}: features {self.features!r} have {real.rows.x.shape[1]} columns, which are not "
+                f"the {len(COLUMNS)} measures of a motion; set features to motion_physics"
+            )
         counts = resample_counts(key.child("bootstrap"), len(real.rows), self.resamples)
         return _State(real.rows.x[:, _ACCELERATION], counts)
 
