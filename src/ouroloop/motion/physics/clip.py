@@ -25,6 +25,7 @@ _FEWEST = 4  # frames that a spline and a skeleton need: shorter clips are held 
 FOLLOWED = 50.0  # mm: a motion that the simulation follows less well is not what it was
 _LOOK_EVERY = 4  # steps of the simulator between looks at the tracking error
 _NOTICED_FORCE, _NOTICED_TORQUE = 0.02, 5.0  # body weights, N m: less help than this is none
+_SEARCHED = "; steered by search"
 
 
 @dataclass(eq=False)
@@ -142,13 +143,13 @@ def finish(clip: Clip, options: PhysicsOptions) -> PhysicsResult:
         clip.lost,
         rate,
     )
-    text += f"; simulated for {frames / rate:.2f} s, kinematic from there on"
+    text += _SEARCHED * clip.searched + f"; simulated for {frames / rate:.2f} s, kinematic from there on"
     return _with(_result(clip, root, rotations, rate), PhysicsVerdict.BLENDED, text)
 
 
 def _verdict(clip: Clip, result: PhysicsResult) -> tuple[PhysicsVerdict, str]:
     found = _faults(clip.report)
-    help_ = _help(clip.factor, " (tracked with {:g} times the bounds)") + "; steered by search" * clip.searched
+    help_ = _help(clip.factor, " (tracked with {:g} times the bounds)") + _SEARCHED * clip.searched
     if found:
         return PhysicsVerdict.CORRECTED, "; ".join(found) + help_
     if result.tracking_error > FOLLOWED:

@@ -129,16 +129,17 @@ def _simulate(clips: list[Clip], options: PhysicsOptions) -> None:
 
 
 def _found(clip: Clip, humanoid: Humanoid, outcome: Tracked, options: PhysicsOptions) -> Tracked:
-    """The outcome, or what a search finds where the body was lost or followed badly, if that is nearer."""
-    error = clip.distance(outcome)
-    lost = lost_frame(error, options.lost_at, outcome.diverged) is not None
-    if clip.feed is None or (not lost and 1e3 * error.mean() <= FOLLOWED):
+    """The outcome, or what a search finds where the body was lost or followed badly, if that is not lost or nearer."""
+    lost, error = _badness(clip, outcome, options)
+    if clip.feed is None or (not lost and 1e3 * error <= FOLLOWED):
         return outcome
     other = search(humanoid, clip.reference, clip.feed, options.search)
-    clip.searched = _mean(clip.distance(other)) < _mean(error)
+    clip.searched = _badness(clip, other, options) < (lost, error)
     return other if clip.searched else outcome
 
 
-def _mean(error: np.ndarray) -> float:
-    """The mean, infinite where there is a NaN."""
-    return float(np.where(np.isfinite(error), error, np.inf).mean())
+def _badness(clip: Clip, outcome: Tracked, options: PhysicsOptions) -> tuple[bool, float]:
+    """Whether the body was lost, and then its mean joint distance in m, infinite where there is a NaN."""
+    error = clip.distance(outcome)
+    lost = lost_frame(error, options.lost_at, outcome.diverged) is not None
+    return lost, float(np.where(np.isfinite(error), error, np.inf).mean())

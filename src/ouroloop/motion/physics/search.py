@@ -162,6 +162,7 @@ class _Seeker:
         """All bodies through one window, and the best of them."""
         position, velocity, warm = (self.batch.bind(name) for name in ("qpos", "qvel", "qacc_warmstart"))
         position[:], velocity[:], warm[:] = kept.position[parents], kept.velocity[parents], kept.warm[parents]
+        self.batch.warning[:] = 0
         record = self.batch.rollout(
             count,
             self._turned(done, count, offsets),
@@ -170,6 +171,7 @@ class _Seeker:
             ids=np.arange(_BODIES),
         )
         states, forces = record["qpos"], record["actuator_force"]
+        states[self.batch.warning[..., 1].any(axis=1)] = np.nan  # the engine put them back to where the model begins
         cost = self._cost(states, done) + _EFFORT * (offsets**2).sum(axis=(1, 2))
         total = _PAST * kept.cost[parents] + np.where(np.isfinite(cost), cost, _LOST)
         best = np.argsort(total, kind="stable")[:_KEPT]
