@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ouroloop.motion.examples import SKELETON, standing, walking
 from ouroloop.motion.physics.body import Body, from_simulator, to_simulator
+from ouroloop.motion.physics.clip import prepare
 from ouroloop.motion.physics.contact_forces import distribute
 from ouroloop.motion.physics.contacts import detect_contacts, root_drift
 from ouroloop.motion.physics.denoise import despike, fill_missing, noise_level, remove_noise
@@ -16,9 +17,11 @@ from ouroloop.motion.physics.filters import distance_to, penalty_of, runs, smoot
 from ouroloop.motion.physics.floor import floor_height
 from ouroloop.motion.physics.kinematics import joint_rotations
 from ouroloop.motion.physics.limits import clamp_to_limits, limit_excess, mend_hinges
+from ouroloop.motion.physics.options import PhysicsOptions
 from ouroloop.motion.physics.recovery import blend_after, lost_frame
 from ouroloop.motion.physics.resampling import resample, resample_pose
 from ouroloop.motion.rotations import from_rotation_vector, multiply, rotate
+from ouroloop.motion.skeleton import Skeleton
 
 BODY = Body.of(SKELETON)
 FPS = 20.0
@@ -123,6 +126,14 @@ def test_the_floor_is_found(height):
     assert floor_height(walking(60) + up, FPS) == pytest.approx(height, abs=0.01)
 
 
+def test_a_floor_under_noise_is_not_looked_for_below_it():
+    clip = walking(60)
+    skeleton = Skeleton.from_positions(clip)
+    noise = [np.random.default_rng(seed).normal(0.0, 0.015, clip.shape) for seed in range(1, 5)]
+    floors = [prepare(clip + by, FPS, skeleton, PhysicsOptions()).report.floor for by in noise]
+    assert abs(np.mean(floors)) < 0.0065  # 9 mm where noise counts as depth
+
+
 def soles(clip: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     positions = to_simulator(clip)
     root, rotations, _ = joint_rotations(BODY, positions, FPS)
@@ -158,6 +169,10 @@ def test_limits_hold_after_clamping_and_hinges_are_mended():
     assert count >= 4
     np.testing.assert_allclose(mended[:, 4], bent[:, 4], atol=1e-9)
     assert mend_hinges(bent, FPS)[1] == 0
+    rolled = bent.copy()  # as noise does it: far past the limit, but not bent the wrong way
+    rolled[28:32, 4] = multiply(bent[28:32, 4], from_rotation_vector(np.tile([0.6, 0.0, 0.0], (4, 1))))
+    assert np.rad2deg(limit_excess(rolled)).max() > 20
+    assert mend_hinges(rolled, FPS)[1] == 0
 
 
 def test_resampling_knows_velocities():
