@@ -24,7 +24,6 @@ from ouroloop.motion.rotations import continuous, normalise
 
 __all__ = ["Conditioned", "ConditioningOptions", "ConditioningReport", "condition", "denoised"]
 
-
 _BELOW = 0.65  # the least of noisy points lies below the floor by this share of what is left of their noise (measured)
 _MOVES = (0.06, 0.04)  # m: a floor that moved by less is not believed; by how much more it must have, to be so
 

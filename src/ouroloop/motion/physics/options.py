@@ -30,7 +30,7 @@ class PhysicsOptions:
         balance: let the feet push to keep balance; slower, needs less help from outside. Not with a policy.
         search: passes of a search by sampling for clips that the simulation loses or follows badly at the bounds asked
             for, before they get more help; 0 for none. Each pass costs about as much as 64 simulations of the clip.
-            Not with a policy. See `ouroloop.motion.physics.search`.
+            It steers plain servos, without `balance`, and not with a policy. See `ouroloop.motion.physics.search`.
         policy: a TorchScript or ONNX file that steers the servos; see `ouroloop.motion.physics.policy`.
         timestep: s, of the simulator. threads: clips worked on at once. group: clips a batch.
         conditioning: see `ConditioningOptions`.
