@@ -45,15 +45,20 @@ def test_memory_and_disk_agree(tmp_path):
     assert numbers(toy().run()) == numbers(toy(out=tmp_path / "run").run())
 
 
+def cut_and_resumed(path, **parts):
+    """A loop left after generation 2, and gone on with by another object."""
+    for info in toy(out=path, **parts):
+        if info.generation == 2:
+            break
+    return ol.Loop.resume(path, real=REAL, held_out=HELD_OUT).run()
+
+
 @pytest.mark.parametrize("generator", ["gaussian", {"kind": "gaussian_mixture", "components": 2}, {"kind": "kde"}])
 @pytest.mark.parametrize("regime", ["replace", "fixed_real", "accumulate", "accumulate_subsample", "linear_accumulate"])
 def test_an_interrupted_run_ends_with_the_same_numbers(tmp_path, generator, regime):
     parts = {"generator": generator, "regime": regime, "corrector": "transport", "correction_strength": 1.0}
     whole = toy(out=tmp_path / "whole", **parts).run()
-    for info in toy(out=tmp_path / "cut", **parts):
-        if info.generation == 2:
-            break
-    resumed = ol.Loop.resume(tmp_path / "cut", real=REAL, held_out=HELD_OUT).run()
+    resumed = cut_and_resumed(tmp_path / "cut", **parts)
     assert numbers(resumed) == numbers(whole)
     assert resumed.store.verify() == []
 
@@ -65,10 +70,7 @@ def test_an_interrupted_run_of_a_network_ends_with_the_same_numbers(tmp_path, op
     network |= {"ema": 0.9, "learning_rate": 0.01, "optimiser_state": optimiser_state}
     parts = {"generator": network, "start": "previous", "regime": "fixed_real", "corrector": "transport"}
     whole = toy(out=tmp_path / "whole", **parts).run()
-    for info in toy(out=tmp_path / "cut", **parts):
-        if info.generation == 2:
-            break
-    resumed = ol.Loop.resume(tmp_path / "cut", real=REAL, held_out=HELD_OUT).run()
+    resumed = cut_and_resumed(tmp_path / "cut", **parts)
     assert numbers(resumed) == numbers(whole)
     weights = [(tmp_path / name / "generations/0004/model/model.safetensors").read_bytes() for name in ("cut", "whole")]
     assert weights[0] == weights[1]

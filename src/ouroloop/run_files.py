@@ -145,7 +145,7 @@ def read_spec(directory: Path) -> dict[str, Any]:
     """The specification in a run directory."""
     import yaml
 
-    class Loader(yaml.SafeLoader):
+    class PlainLoader(yaml.SafeLoader):  # builds plain data only; not `read_yaml`, whose limits are those of people
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.AliasEvent):  # a few aliases of aliases can stand for gigabytes
                 raise yaml.YAMLError("aliases are not allowed here")
@@ -153,7 +153,7 @@ def read_spec(directory: Path) -> dict[str, Any]:
 
     path = directory / SPEC
     try:
-        spec = yaml.load(read_text(path, _SPEC_LIMIT), Loader=Loader)
+        spec = yaml.load(read_text(path, _SPEC_LIMIT), Loader=PlainLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise StoreError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
     if not isinstance(spec, dict):
