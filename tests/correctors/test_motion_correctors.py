@@ -12,7 +12,7 @@ from ouroloop.correctors.physics import Physics
 from ouroloop.correctors.refloor import Refloor
 from ouroloop.correctors.roundtrip import Roundtrip
 from ouroloop.correctors.smooth import Smooth
-from ouroloop.errors import DataError
+from ouroloop.errors import DataError, SpecError
 from ouroloop.keys import Key
 from ouroloop.motion.examples import standing, walking
 from ouroloop.motion.humanml3d import decode, encode
@@ -149,3 +149,10 @@ def test_a_policy_that_cannot_be_used_is_refused_before_the_loop_begins(tmp_path
     reference = Reference(real=Samples.of(np.zeros((1, 4, 263), np.float32), length=np.array([4], np.int32)))
     with pytest.raises(DataError, match=r"no file .*missing\.pt"):
         Physics(policy=str(tmp_path / "missing.pt")).fit(reference, key=Key(0))
+
+
+@pytest.mark.parametrize("other", [{"search": 3}, {"balance": True}])
+def test_options_that_exclude_one_another_are_refused_before_the_loop_begins(other):
+    reference = Reference(real=Samples.of(np.zeros((1, 4, 263), np.float32), length=np.array([4], np.int32)))
+    with pytest.raises(SpecError, match="choose one"):
+        Physics(policy="policy.pt", **other).fit(reference, key=Key(0))

@@ -23,6 +23,7 @@ from ouroloop.protocols import Reference
 from ouroloop.samples import Samples, Verdict
 
 if TYPE_CHECKING:
+    from ouroloop.motion.physics.options import PhysicsOptions
     from ouroloop.motion.physics.result import PhysicsResult
 
 __all__ = ["Physics"]
@@ -94,12 +95,14 @@ class Physics:
     threads: Annotated[int, Field(ge=1, description="motions simulated at once")] = 1
 
     def fit(self, reference: Reference, *, key: Key) -> Physics:
-        """Nothing to prepare, as bodies are measured from the motions; a policy that cannot be used is refused.
+        """Nothing to prepare, as bodies are measured from the motions; what cannot be used is refused.
 
         Raises:
+            SpecError: options that exclude one another.
             DataError, PartError: see `ouroloop.motion.physics.policy.load_policy`.
             MissingExtraError: the policy is an ONNX file, and onnxruntime is not installed.
         """
+        self._options()
         if self.policy:
             from ouroloop.motion.physics.policy import load_policy
 
@@ -128,10 +131,14 @@ class Physics:
             MissingExtraError: MuJoCo is not installed.
         """
         from ouroloop.motion.physics.correct import correct
+
+        return correct(motions, fps, self._options(), progress=progress)
+
+    def _options(self) -> PhysicsOptions:
         from ouroloop.motion.physics.humanoid import ResidualBounds
         from ouroloop.motion.physics.options import PhysicsOptions
 
-        options = PhysicsOptions(
+        return PhysicsOptions(
             mode=self.mode,
             bounds=ResidualBounds(self.residual_force, self.residual_lift, self.residual_torque),
             recovery=self.recovery,
@@ -140,4 +147,3 @@ class Physics:
             policy=self.policy,
             threads=self.threads,
         )
-        return correct(motions, fps, options, progress=progress)
