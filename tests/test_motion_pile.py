@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from ouroloop.cli import app
 from ouroloop.motion.examples import standing, walking
 from ouroloop.motion.files import read_motion, write_motion
+from ouroloop.motion.humanml3d import encode
 from ouroloop.motion.inverse_kinematics import motion_from_positions
 from ouroloop.motion.mapping import to_humanml3d
 from ouroloop.motion_pile import _Drawn, _Row, _severity, _Shown
@@ -55,6 +56,19 @@ def test_a_folder_is_put_on_the_floor(folder):
     page = (folder / "out" / "report.html").read_text()
     assert "<b>sunk" not in page
     assert (folder / "out" / "run" / "metrics.parquet").is_file()
+
+
+def test_one_broken_motion_of_a_data_set_does_not_stop_the_others(tmp_path):
+    features = encode(walking(20))
+    (tmp_path / "in" / "new_joint_vecs").mkdir(parents=True)
+    np.save(tmp_path / "in" / "new_joint_vecs" / "a.npy", np.full_like(features, np.nan))
+    np.save(tmp_path / "in" / "new_joint_vecs" / "b.npy", features)
+    code, text, error = call(tmp_path / "in", "--corrector", "refloor", "-o", tmp_path / "out")
+    assert code == 0, (text, error)
+    found = rows(tmp_path / "out")
+    assert found["a"]["verdict"] == "failed"
+    assert "a.npy: NaN or infinite, first in frame 0" in found["a"]["message"]
+    assert found["b"]["file"] == "b.bvh"
 
 
 def test_files_of_any_name_are_corrected(tmp_path):

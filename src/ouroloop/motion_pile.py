@@ -206,7 +206,7 @@ def _read(
     if source.is_dir():
         found = read_folder(source, units=units, up=up, fps=fps, on_error=unreadable)
     else:
-        found = read_motions(source, units=units, up=up, fps=fps)
+        found = read_motions(source, units=units, up=up, fps=fps, on_error=unreadable)
     for motion in found:
         try:
             yield motion, to_humanml3d(motion)

@@ -83,6 +83,13 @@ def test_a_humanml3d_folder(tmp_path):
     (found,) = read_folder(tmp_path)
     assert (found.name, found.caption, found.fps) == ("000001", "a man walks", 20)
     np.testing.assert_allclose(found.positions - found.positions[:1, :1], CLIP[:8] - CLIP[:1, :1], atol=2e-3)
+    np.save(tmp_path / "new_joint_vecs" / "000000.npy", np.full((5, 263), np.nan))
+    np.save(tmp_path / "new_joint_vecs" / "000002.npy", np.zeros((5, 263)))  # bones of no length
+    with pytest.raises(DataError, match=r"000000.npy: NaN or infinite, first in frame 0"):
+        list(read_folder(tmp_path))
+    told = []
+    assert [m.name for m in read_folder(tmp_path, on_error=lambda path, _: told.append(path.name))] == ["000001"]
+    assert told == ["000000.npy", "000002.npy"]
 
 
 def test_faults(tmp_path):

@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from ouroloop.errors import DataError
+from ouroloop.motion.faults import OnError, telling
 from ouroloop.motion.inverse_kinematics import motion_from_positions
 from ouroloop.motion.motion import Motion
 from ouroloop.motion.skeleton import HUMANML3D_NAMES, Skeleton
@@ -134,10 +135,14 @@ def _fields(path: Path, arrays: dict[str, np.ndarray], *names: str) -> list[np.n
     return [arrays[name] for name in names]
 
 
-def read_clips(path: Path | str) -> Iterator[Motion]:
+def read_clips(path: Path | str, on_error: OnError = None) -> Iterator[Motion]:
     """The motions in an npz file of any kind named above, one after the other, with captions from the table.
 
     Clips of positions are given a skeleton measured in each and rotations by inverse kinematics.
+
+    Args:
+        path: the file.
+        on_error: called with the file and what is wrong with a clip, which is passed over, in place of raising.
 
     Raises:
         DataError: a damaged file, or fields that are missing or do not fit each other.
@@ -146,11 +151,10 @@ def read_clips(path: Path | str) -> Iterator[Motion]:
     arrays = load_npz(path)
     if "rel" in arrays:
         for clip in _positions(path, arrays):
-            with _located(f"{path}: clip {clip.name!r}"):
-                motion = motion_from_positions(clip.positions, clip.fps)
-            yield _told(motion, clip.name, clip.about)
+            with telling(path, on_error), _located(f"{path}: clip {clip.name!r}"):
+                yield _told(motion_from_positions(clip.positions, clip.fps), clip.name, clip.about)
     elif "quat" in arrays:
-        yield from _rotations(path, arrays)
+        yield from _rotations(path, arrays, on_error)
     else:
         yield _own(path, arrays)
 
@@ -163,7 +167,7 @@ def _told(motion: Motion, name: str, about: dict[str, Any]) -> Motion:
     )
 
 
-def _rotations(path: Path, arrays: dict[str, np.ndarray]) -> Iterator[Motion]:
+def _rotations(path: Path, arrays: dict[str, np.ndarray], on_error: OnError) -> Iterator[Motion]:
     names, parents, offsets, root, quat, scale, fps = _fields(
         path, arrays, "joint_names", "parents", "offsets", "root", "quat", "quat_scale", "fps"
     )
@@ -172,9 +176,9 @@ def _rotations(path: Path, arrays: dict[str, np.ndarray]) -> Iterator[Motion]:
         check_size(skeleton.longest_path, "body")
     about = _table(path.with_name(TABLE))
     for name, frames in _clips(path, arrays, len(root), len(quat)):
-        with _located(f"{path}: clip {name!r}"):
+        with telling(path, on_error), _located(f"{path}: clip {name!r}"):
             motion = Motion(skeleton, root[frames], quat[frames] * float(scale), float(fps), name)
-        yield _told(motion, name, about.get(name, {}))
+            yield _told(motion, name, about.get(name, {}))
 
 
 def read_positions(path: Path | str) -> Iterator[PositionClip]:

@@ -13,7 +13,7 @@ ending      format                                           module
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from ouroloop.motion.archives import load_npz, read_clips, write_npz
 from ouroloop.motion.asf_amc import read_amc
 from ouroloop.motion.bvh import read_bvh, write_bvh
 from ouroloop.motion.deepmimic import read_deepmimic
+from ouroloop.motion.faults import OnError, telling
 from ouroloop.motion.humanml3d import FPS
 from ouroloop.motion.humanml3d_folder import FeatureClip, read_features, read_humanml3d
 from ouroloop.motion.inverse_kinematics import motion_from_positions
@@ -46,6 +47,7 @@ def read_motions(
     up: UpAxis | None = None,
     fps: float | None = None,
     skeleton: Skeleton | None = None,
+    on_error: OnError = None,
 ) -> Iterator[Motion]:
     """The motions in one file: several in an archive of clips, one in all others.
 
@@ -55,6 +57,7 @@ def read_motions(
         up: its vertical axis; None takes the format's usual one (z for AMASS, y for all others).
         fps: frames per second, for files that do not say (AMC, npy) or say wrongly (BVH).
         skeleton: the body, for AMASS.
+        on_error: called with the file and why, for each clip of an archive that cannot be read, in place of raising.
 
     Raises:
         DataError: no such file, an unknown format, or a fault in the file.
@@ -74,7 +77,7 @@ def read_motions(
         case ".npz" if "poses" in (arrays := load_npz(path)) or "joints" in arrays:
             yield read_amass(path, skeleton, up=up or "z", fps=fps)
         case ".npz":
-            yield from read_clips(path)
+            yield from read_clips(path, on_error)
         case ending:
             raise DataError(f"{path}: no motion format ends in {ending!r}; known are {', '.join(READABLE)}")
 
@@ -121,7 +124,7 @@ def read_folder(
     up: UpAxis | None = None,
     fps: float | None = None,
     skeleton: Skeleton | None = None,
-    on_error: Callable[[Path, DataError], None] | None = None,
+    on_error: OnError = None,
 ) -> Iterator[Motion]:
     """The motions in all files of a folder and those below it, in the order of their names.
 
@@ -131,7 +134,7 @@ def read_folder(
     Args:
         folder: where to look.
         units, up, fps, skeleton: as for `read_motions`; they hold for all files.
-        on_error: called with a file that cannot be read and why, in place of raising.
+        on_error: called with a file that cannot be read, wholly or a clip of it, and why, in place of raising.
 
     Raises:
         DataError: no such folder, no motion in it, or a fault in a file.
@@ -140,19 +143,17 @@ def read_folder(
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
     if (folder / "new_joint_vecs").is_dir():
-        yield from (clip.motion() for clip in read_humanml3d(folder))
+        for clip in read_humanml3d(folder, on_error=on_error):
+            with telling(folder / "new_joint_vecs" / f"{clip.name}.npy", on_error):
+                yield clip.motion()
         return
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in READABLE and p.is_file() and _is_motion(p))
     if not paths:
         raise DataError(f"{folder}: no motions; looked for files that end in {', '.join(READABLE)}")
     for path in paths:
-        try:
-            for motion in read_motions(path, units=units, up=up, fps=fps, skeleton=skeleton):
+        with telling(path, on_error):
+            for motion in read_motions(path, units=units, up=up, fps=fps, skeleton=skeleton, on_error=on_error):
                 yield motion if motion.caption else replace(motion, caption=_caption(path))
-        except DataError as error:
-            if on_error is None:
-                raise
-            on_error(path, error)
 
 
 def _is_motion(path: Path) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ouroloop.errors import DataError
+from ouroloop.motion.faults import OnError, telling
 from ouroloop.motion.humanml3d import FEATURES, FPS, decode
 from ouroloop.motion.inverse_kinematics import motion_from_positions
 from ouroloop.motion.motion import Motion
@@ -101,12 +102,13 @@ def read_captions(path: Path | str) -> tuple[Caption, ...]:
     return tuple(captions)
 
 
-def read_humanml3d(folder: Path | str, split: str | None = None) -> Iterator[FeatureClip]:
+def read_humanml3d(folder: Path | str, split: str | None = None, on_error: OnError = None) -> Iterator[FeatureClip]:
     """The motions of a folder, by name.
 
     Args:
         folder: what holds ``new_joint_vecs``.
         split: only those listed in ``<split>.txt`` ("train", "val", ...) that are there.
+        on_error: called with a damaged file of features or captions and why, in place of raising.
 
     Raises:
         DataError: no features, no such split, or a damaged file.
@@ -123,7 +125,8 @@ def read_humanml3d(folder: Path | str, split: str | None = None) -> Iterator[Fea
             raise DataError(f"{folder / f'{split}.txt'}: none of its {len(listed)} motions is in new_joint_vecs")
     for name in names:
         text = folder / "texts" / f"{name}.txt"
-        yield FeatureClip(name, read_features(paths[name]), read_captions(text) if text.exists() else ())
+        with telling(paths[name], on_error):
+            yield FeatureClip(name, read_features(paths[name]), read_captions(text) if text.exists() else ())
 
 
 def read_statistics(folder: Path | str) -> tuple[np.ndarray, np.ndarray]:
