@@ -183,6 +183,16 @@ def requirements() -> list[str]:
     return sorted({re.split(r"[<>=!~\[ ]", line)[0].lower() for line in lines})
 
 
+def test_every_study_has_a_page_and_every_page_is_in_the_index():
+    pages = ROOT / "docs" / "studies"
+    told = "\n".join(page.read_text() for page in pages.glob("*.md"))
+    for study in sorted((SRC / "studies").glob("*.yaml")):
+        assert re.search(rf"\b{study.stem}\b", told), f"no page in docs/studies names {study.stem}"
+    index = (pages / "index.md").read_text()
+    for page in sorted(set(pages.glob("*.md")) - {pages / "index.md"}):
+        assert f"({page.name})" in index, f"docs/studies/index.md does not lead to {page.name}"
+
+
 def test_every_dependency_is_pinned_for_the_tests_and_explained():
     pins = (ROOT / "constraints.txt").read_text().lower()
     table = (ROOT / "docs" / "dependencies.md").read_text().lower()
