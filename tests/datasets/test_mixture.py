@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
-from sklearn.datasets import make_moons
+from sklearn.datasets import make_circles, make_moons
 
 from ouroloop.datasets.mixture import MixtureTarget
 from ouroloop.errors import DataError
@@ -14,6 +14,7 @@ TARGETS = [
     MixtureTarget(shape="ring", modes=3, scale=1.0, noise=0.5),
     MixtureTarget(shape="grid", modes=9, scale=1.0, noise=0.2),
     MixtureTarget(shape="moons", scale=1.0, noise=0.1),
+    MixtureTarget(shape="circles", scale=1.0, noise=0.1),
 ]
 
 
@@ -54,9 +55,10 @@ def test_the_ring_density_is_the_mixture_written_out():
     np.testing.assert_allclose(target.log_density(x), expected, rtol=1e-10)
 
 
-def test_the_moons_lie_where_scikit_learn_puts_them():
-    reference, _ = make_moons(2000, noise=0.02, random_state=0)
-    target = MixtureTarget(shape="moons", scale=1.0, noise=0.02)
+@pytest.mark.parametrize(("shape", "make"), [("moons", make_moons), ("circles", make_circles)])
+def test_moons_and_circles_lie_where_scikit_learn_puts_them(shape, make):
+    reference, _ = make(2000, noise=0.02, random_state=0)
+    target = MixtureTarget(shape=shape, scale=1.0, noise=0.02)
     assert target.log_density(reference).min() > target.log_density(np.array([[0.5, 1.5]]))[0] + 100
     mine = target.sample(20_000, key=Key(0)).x
     np.testing.assert_allclose(mine.mean(0), reference.mean(0), atol=0.04)

@@ -1,7 +1,7 @@
-r"""Known 2-D targets with several modes: a ring or a grid of Gaussians, and two moons.
+r"""Known 2-D targets with several modes: a ring or a grid of Gaussians, two moons, two circles.
 
 Every target is a mixture $p(x) = \frac{1}{K} \sum_k p_k(x)$ of equally likely modes. In the ring and the
-grid $p_k = N(c_k, s^2 I)$; in the moons $p_k$ is a half circle, uniform in angle, plus noise $N(0, s^2 I)$.
+grid $p_k = N(c_k, s^2 I)$; in the others $p_k$ is a half or a whole circle, uniform in angle, plus noise $N(0, s^2 I)$.
 The sampler is exact, so `fresh` never runs out and never repeats.
 """
 
@@ -22,7 +22,8 @@ from ouroloop.samples import Samples
 
 __all__ = ["MixtureTarget"]
 
-_MAX_ARC_POINTS = 50_000  # midpoints per half circle in the moons' density
+_MAX_ARC_POINTS = 50_000  # midpoints per curve in the density of moons and circles
+_INNER = 0.8  # radius of the inner circle, of the outer one's
 _CHUNK_VALUES = 1 << 21  # distances held at a time
 
 
@@ -32,11 +33,12 @@ class MixtureTarget:
 
     Ring: `modes` centres at equal angles on a circle of radius `scale`. Grid: `modes` centres (a square
     number) on a square lattice from -`scale` to `scale`. Moons: half circles of radius `scale`, the upper one
-    around (0, 0), the lower one around (`scale`, `scale` / 2), as in scikit-learn's `make_moons`.
+    around (0, 0), the lower one around (`scale`, `scale` / 2), as in scikit-learn's `make_moons`. Circles: one of
+    radius `scale` and one of 0.8 `scale` around (0, 0), as in its `make_circles`.
     """
 
-    shape: Annotated[Literal["ring", "grid", "moons"], Field(description="which target")] = "ring"
-    modes: Annotated[int, Field(ge=1, le=10_000, description="number of Gaussians; not used by moons, which has 2")] = 8
+    shape: Annotated[Literal["ring", "grid", "moons", "circles"], Field(description="which target")] = "ring"
+    modes: Annotated[int, Field(ge=1, le=10_000, description="number of Gaussians; moons and circles have 2 modes")] = 8
     scale: Annotated[
         float, Field(gt=0, allow_inf_nan=False, description="radius, or half the grid's side, in the data's units")
     ] = 2.0
@@ -68,9 +70,9 @@ class MixtureTarget:
     def sample(self, n: int, *, key: Key) -> Samples:
         """n exact draws with ids 0..n-1."""
         rng = key.rng()
-        if self.shape == "moons":
+        if self.shape in ("moons", "circles"):
             label = rng.integers(2, size=n)
-            points = self._arc(np.pi * rng.random(n), label)
+            points = self._curve(rng.random(n), label)
         else:
             centres = self.centres()
             label = rng.integers(len(centres), size=n)
@@ -80,8 +82,9 @@ class MixtureTarget:
     def log_density(self, x: np.ndarray) -> np.ndarray:
         """log p(x) in nats for points x of shape (n, 2), float64 (n,).
 
-        Exact for ring and grid. The moons' angle is integrated by the midpoint rule, with points an eighth of
-        `noise` apart (relative error below 1e-3 near the tips, far less elsewhere) for noise >= scale / 2000.
+        Exact for ring and grid. On moons and circles the angle is integrated by the midpoint rule, with points an
+        eighth of `noise` apart (relative error below 1e-3 near the moons' tips, far less elsewhere) for noise >=
+        scale / 900.
 
         Raises:
             DataError: x is not of shape (n, 2).
@@ -100,19 +103,24 @@ class MixtureTarget:
         return result - np.log(len(centres) * 2 * np.pi * self.noise**2)
 
     def centres(self) -> np.ndarray:
-        """Centres c_k of the Gaussians, float64 (modes, 2); for the moons, many equally spaced points on both arcs."""
+        """Centres c_k of the Gaussians, float64 (modes, 2); for moons and circles, many points along both curves."""
         if self.shape == "ring":
             angle = 2 * np.pi * np.arange(self.modes) / self.modes
             return self.scale * np.column_stack([np.cos(angle), np.sin(angle)])
         if self.shape == "grid":
             side = np.linspace(-self.scale, self.scale, round(self.modes**0.5))
             return np.stack(np.meshgrid(side, side, indexing="ij"), axis=-1).reshape(-1, 2)
-        points = min(int(np.ceil(8 * np.pi * self.scale / self.noise)), _MAX_ARC_POINTS)
-        angle = np.pi * (np.arange(points) + 0.5) / points
-        return np.concatenate([self._arc(angle, np.full(points, moon)) for moon in (0, 1)])
+        length = (np.pi if self.shape == "moons" else 2 * np.pi) * self.scale
+        points = min(int(np.ceil(8 * length / self.noise)), _MAX_ARC_POINTS)
+        part = (np.arange(points) + 0.5) / points
+        return np.concatenate([self._curve(part, np.full(points, mode)) for mode in (0, 1)])
 
-    def _arc(self, angle: np.ndarray, moon: np.ndarray) -> np.ndarray:
-        """Points at these angles (0..pi) on the upper (0) or lower (1) half circle."""
-        sign = np.where(moon == 0, 1.0, -1.0)
-        shift = np.where(moon == 0, 0.0, 1.0)
+    def _curve(self, part: np.ndarray, mode: np.ndarray) -> np.ndarray:
+        """Points at these parts (0..1) of the way along the upper (0) or lower (1) moon, the outer or inner circle."""
+        if self.shape == "circles":
+            radius = self.scale * np.where(mode == 0, 1.0, _INNER)
+            return radius[:, None] * np.column_stack([np.cos(2 * np.pi * part), np.sin(2 * np.pi * part)])
+        sign = np.where(mode == 0, 1.0, -1.0)
+        shift = np.where(mode == 0, 0.0, 1.0)
+        angle = np.pi * part
         return self.scale * np.column_stack([shift + sign * np.cos(angle), 0.5 * shift + sign * np.sin(angle)])
