@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ouroloop.errors import DataError
+from ouroloop.motion.examples import walking
 from ouroloop.motion.inverse_kinematics import inverse_kinematics, leg_rotations, motion_from_positions
 from ouroloop.motion.refinement import refined
 from ouroloop.motion.rest_pose import rest_skeleton
@@ -125,6 +126,18 @@ def test_measured_skeletons_have_the_bodys_lengths():
     assert skeleton == rest_skeleton([positions])
     given = rest_skeleton([positions, positions], foot_drop=0.05)
     np.testing.assert_allclose(given.offsets[[10, 11], 1], -0.05)
+
+
+@pytest.mark.parametrize("height", [0.0, 0.15, 0.3])
+def test_a_foot_is_measured_where_it_stands_even_if_the_floor_heaves(height):
+    """A walker whose feet point down in the air: on a floor that heaves by `height` m, the lowest feet do not stand."""
+    clip = walking(24)
+    for ankle, ball in ((7, 10), (8, 11)):
+        down = 1.2 * (clip[:, ankle, 1] - 0.06) / 0.08  # rad, in proportion to the ankle's height
+        clip[:, ball, 1] = clip[:, ankle, 1] - 0.06 * np.cos(down) - 0.13 * np.sin(down)
+        clip[:, ball, 2] = clip[:, ankle, 2] + 0.13 * np.cos(down) - 0.06 * np.sin(down)
+    clip[..., 1] += height * np.sin(1.0 + 5.3 * np.linspace(0.0, 1.0, 24))[:, None]
+    np.testing.assert_allclose(rest_skeleton([clip]).offsets[[10, 11], 1], -0.06, atol=0.002)
 
 
 def test_faults():

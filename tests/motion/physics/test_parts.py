@@ -134,6 +134,16 @@ def test_a_floor_under_noise_is_not_looked_for_below_it():
     assert abs(np.mean(floors)) < 0.0065  # 9 mm where noise counts as depth
 
 
+@pytest.mark.parametrize(("rise", "believed"), [(0.0, 0.0), (0.05, 0.0), (0.2, 1.0), (-0.2, 1.0)])
+def test_a_floor_must_move_by_centimetres_to_be_believed(rise, believed):
+    clip = walking(100)
+    skeleton = Skeleton.from_positions(clip)
+    clip[..., 1] += np.linspace(0.0, rise, 100)[:, None]
+    prepared = prepare(clip, FPS, skeleton, PhysicsOptions())
+    assert prepared.report.floor_belief == believed
+    assert prepared.report.floor_range == pytest.approx(abs(rise), abs=0.02)
+
+
 def soles(clip: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     positions = to_simulator(clip)
     root, rotations, _ = joint_rotations(BODY, positions, FPS)
