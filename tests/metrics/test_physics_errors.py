@@ -87,11 +87,12 @@ def test_numbers_that_are_not_finite_do_not_count_and_are_noted(reference, make_
 
 
 def test_a_measure_that_is_finite_for_no_motion_keeps_its_name(reference, make_bodies, monkeypatch):
-    metric = PhysicsErrors(features={"kind": "motion_physics", "torques": False}).fit(reference, key=Key(0))
+    metric = PhysicsErrors(floor_repeats=0).fit(reference, key=Key(0))
     monkeypatch.setattr(MotionPhysics, "transform", lambda self, x: np.full((len(x), len(COLUMNS)), np.nan))
     found = measured(metric, make_bodies(6, "fresh"))
-    assert set(found) == {*COLUMNS, "acceleration_error"} - {"torque_violation"}
+    assert set(found) == {*COLUMNS, "acceleration_error"}
     assert np.isnan([m.value for m in found.values()]).all()
+    assert "torque_violation counts 0 of 6 motions: of the others it is not finite" in metric.notes
 
 
 @settings(max_examples=30)

@@ -26,7 +26,7 @@ from ouroloop.samples import Samples
 
 __all__ = ["PhysicsErrors", "acceleration_error"]
 
-_ACCELERATION = COLUMNS.index("acceleration")
+_ACCELERATION, _TORQUE = COLUMNS.index("acceleration"), COLUMNS.index("torque_violation")
 
 
 def acceleration_error(
@@ -52,6 +52,7 @@ def acceleration_error(
 class _State(NamedTuple):
     acceleration: np.ndarray  # of the real motions, (m,)
     counts: np.ndarray  # of their resamples, (b, m)
+    torques: bool  # whether they are measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,15 +90,15 @@ class PhysicsErrors(RowMetric):
                 f"the {len(COLUMNS)} measures of a motion; set features to motion_physics"
             )
         counts = resample_counts(key.child("bootstrap"), len(real.rows), self.resamples)
-        return _State(real.rows.x[:, _ACCELERATION], counts)
+        return _State(real.rows.x[:, _ACCELERATION], counts, bool(np.isfinite(real.rows.x[:, _TORQUE]).any()))
 
     def _estimate(self, state: _State, rows: Rows, key: Key | None) -> dict[str, Estimate]:
         counts = resample_counts(key, len(rows), self.resamples)
         found: dict[str, Estimate] = {}
         for name, column in zip(COLUMNS, rows.x.T, strict=True):
+            if name == COLUMNS[_TORQUE] and not state.torques:
+                continue
             fine = np.isfinite(column)
-            if name == "torque_violation" and np.isnan(column).all():
-                continue  # torques are not measured
             if not fine.all():
                 self._ready.notes.add(
                     f"{name} counts {fine.sum()} of {len(rows)} motions: of the others it is not finite"
