@@ -39,6 +39,11 @@ def test_arms_are_compared_by_paired_seeds():
     assert evaluate(check(right=B, relation="<"), data).verdict == "fails"
 
 
+def test_one_seed_has_no_interval():
+    result = evaluate(check(right=B), rows(a=[[2]], b=[[1]]))
+    assert (result.verdict, result.note) == ("holds", "1 seed, so that nothing is known of other seeds")
+
+
 def test_a_difference_within_the_spread_does_not_hold():
     data = rows(a=[[1], [5], [2]], b=[[2], [1], [3]])
     for relation in "<>":

@@ -104,7 +104,8 @@ def _paired(check: Check, rows: Rows, seeds: Sequence[int], axis: str) -> tuple[
     b = check.factor * np.array([right[s] for s in seeds])
     sign = 1.0 if check.relation == ">" else -1.0
     low, high = _interval(sign * (a - b))
-    note = f"{len(seeds)} seeds, paired difference {_short(sign * low)} to {_short(sign * high)}"
+    found = f"paired difference {_short(sign * low)} to {_short(sign * high)}"
+    note = f"{_seeds(len(seeds))}, {found if len(seeds) > 1 else 'so that nothing is known of other seeds'}"
     return low > 0, f"{_mean(a)} against {_mean(b)}", note
 
 
@@ -118,7 +119,7 @@ def _against_numbers(check: Check, rows: Rows, seeds: Sequence[int], axis: str) 
         assert isinstance(check.right, float)
         bound = check.right * check.factor
         holds = mean > bound if check.relation == ">" else mean < bound
-    return holds, _mean(values), f"{len(values)} seeds"
+    return holds, _mean(values), _seeds(len(values))
 
 
 def _near(check: Check, rows: Rows, seeds: Sequence[int], axis: str) -> tuple[bool, str, str]:
@@ -130,7 +131,7 @@ def _near(check: Check, rows: Rows, seeds: Sequence[int], axis: str) -> tuple[bo
     if not gaps:
         return False, "", "the two sides have no point in common"
     at = max(gaps, key=lambda point: abs(gaps[point]))
-    note = f"{len(seeds)} seeds, {len(gaps)} points, farthest at {axis} {at:g}"
+    note = f"{_seeds(len(seeds))}, {len(gaps)} points, farthest at {axis} {at:g}"
     return abs(gaps[at]) <= check.tolerance, f"largest difference {_short(gaps[at])}", note
 
 
@@ -174,6 +175,10 @@ def _interval(values: np.ndarray) -> tuple[float, float]:
         return float(values.mean()), float(values.mean())
     half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return float(values.mean() - half), float(values.mean() + half)
+
+
+def _seeds(n: int) -> str:
+    return "1 seed" if n == 1 else f"{n} seeds"
 
 
 def _short(value: float) -> str:
