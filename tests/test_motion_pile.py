@@ -11,6 +11,7 @@ from ouroloop.motion.files import read_motion, write_motion
 from ouroloop.motion.humanml3d import encode
 from ouroloop.motion.inverse_kinematics import motion_from_positions
 from ouroloop.motion.mapping import to_humanml3d
+from ouroloop.motion.skeleton import HUMANML3D_NAMES
 from ouroloop.motion_pile import _Drawn, _Row, _severity, _Shown
 from ouroloop.report.corrections import corrections_of
 from ouroloop.report.load import load
@@ -69,6 +70,21 @@ def test_one_broken_motion_of_a_data_set_does_not_stop_the_others(tmp_path):
     assert found["a"]["verdict"] == "failed"
     assert "a.npy: NaN or infinite, first in frame 0" in found["a"]["message"]
     assert found["b"]["file"] == "b.bvh"
+
+
+def test_one_broken_clip_of_an_archive_does_not_stop_the_others(tmp_path):
+    clip, names = walking(20), ("broken", "fine")
+    root, rel = np.concatenate([clip[:, 0], clip[:, 0]]), np.concatenate([clip[:, 1:] - clip[:, :1]] * 2)
+    root[3] = np.nan
+    arrays = {"root": root, "rel": np.round(rel * 1e4).astype(np.int16), "rel_scale": 1e-4, "fps": 20.0}
+    about = {"clip": np.array(names), "clip_start": np.array([0, 20, 40]), "joint_names": np.array(HUMANML3D_NAMES)}
+    np.savez(tmp_path / "clips.npz", allow_pickle=False, **arrays, **about)
+    code, text, error = call(tmp_path / "clips.npz", "--corrector", "refloor", "-o", tmp_path / "out")
+    assert code == 0, (text, error)
+    found = rows(tmp_path / "out")
+    assert (found["broken"]["verdict"], found["broken"]["source"]) == ("failed", "clips.npz")
+    assert "clip 'broken'" in found["broken"]["message"]
+    assert found["fine"]["file"] == "fine.bvh"
 
 
 def test_files_of_any_name_are_corrected(tmp_path):

@@ -200,8 +200,8 @@ def _read(
     from ouroloop.motion.files import read_folder, read_motions
     from ouroloop.motion.mapping import to_humanml3d
 
-    def unreadable(path: Path, error: DataError) -> None:
-        rows.append(_Row(name=path.stem, source=path.name, message=str(error)))
+    def unreadable(path: Path, name: str, error: DataError) -> None:
+        rows.append(_Row(name=name, source=path.name, message=str(error)))
 
     if source.is_dir():
         found = read_folder(source, units=units, up=up, fps=fps, on_error=unreadable)

@@ -65,6 +65,12 @@ def test_moons_and_circles_lie_where_scikit_learn_puts_them(shape, make):
     np.testing.assert_allclose(np.cov(mine.T), np.cov(reference.T), atol=0.04)
 
 
+def test_the_inner_circle_has_four_fifths_of_the_radius():
+    rows = MixtureTarget(shape="circles", scale=1.5, noise=0.02).sample(5000, key=Key(0))
+    radius = np.linalg.norm(rows.x, axis=1)
+    np.testing.assert_allclose([radius[rows.label == mode].mean() for mode in (0, 1)], [1.5, 1.2], atol=0.002)
+
+
 def test_labels_are_the_modes():
     target = MixtureTarget(modes=5, noise=0.01)
     rows = target.sample(5000, key=Key(2))

@@ -82,9 +82,9 @@ class MixtureTarget:
     def log_density(self, x: np.ndarray) -> np.ndarray:
         """log p(x) in nats for points x of shape (n, 2), float64 (n,).
 
-        Exact for ring and grid. On moons and circles the angle is integrated by the midpoint rule, with points an
-        eighth of `noise` apart (relative error below 1e-3 near the moons' tips, far less elsewhere) for noise >=
-        scale / 900.
+        Exact for ring and grid. On moons and circles the angle is integrated by the midpoint rule, with points at
+        most an eighth of `noise` apart (relative error below 1e-3 near the moons' tips, far less elsewhere) for noise
+        >= scale / 900.
 
         Raises:
             DataError: x is not of shape (n, 2).

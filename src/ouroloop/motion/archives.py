@@ -142,7 +142,7 @@ def read_clips(path: Path | str, on_error: OnError = None) -> Iterator[Motion]:
 
     Args:
         path: the file.
-        on_error: called with the file and what is wrong with a clip, which is passed over, in place of raising.
+        on_error: called with the file, the clip that is passed over and why, in place of raising.
 
     Raises:
         DataError: a damaged file, or fields that are missing or do not fit each other.
@@ -151,7 +151,7 @@ def read_clips(path: Path | str, on_error: OnError = None) -> Iterator[Motion]:
     arrays = load_npz(path)
     if "rel" in arrays:
         for clip in _positions(path, arrays):
-            with telling(path, on_error), _located(f"{path}: clip {clip.name!r}"):
+            with telling(path, clip.name, on_error), _located(f"{path}: clip {clip.name!r}"):
                 yield _told(motion_from_positions(clip.positions, clip.fps), clip.name, clip.about)
     elif "quat" in arrays:
         yield from _rotations(path, arrays, on_error)
@@ -176,7 +176,7 @@ def _rotations(path: Path, arrays: dict[str, np.ndarray], on_error: OnError) -> 
         check_size(skeleton.longest_path, "body")
     about = _table(path.with_name(TABLE))
     for name, frames in _clips(path, arrays, len(root), len(quat)):
-        with telling(path, on_error), _located(f"{path}: clip {name!r}"):
+        with telling(path, name, on_error), _located(f"{path}: clip {name!r}"):
             motion = Motion(skeleton, root[frames], quat[frames] * float(scale), float(fps), name)
             yield _told(motion, name, about.get(name, {}))
 

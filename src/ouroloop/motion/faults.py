@@ -10,15 +10,16 @@ from ouroloop.errors import DataError
 
 __all__ = ["OnError", "telling"]
 
-OnError = Callable[[Path, DataError], None] | None  # told of a file and what is wrong with it; None: it is raised
+OnError = Callable[[Path, str, DataError], None] | None
+"""Told of a file, of the motion in it by name, and of what is wrong; must not raise a DataError itself. None raises."""
 
 
 @contextlib.contextmanager
-def telling(path: Path, on_error: OnError) -> Iterator[None]:
+def telling(path: Path, name: str, on_error: OnError) -> Iterator[None]:
     """Hand a DataError of the block to `on_error`, where there is one."""
     try:
         yield
     except DataError as error:
         if on_error is None:
             raise
-        on_error(path, error)
+        on_error(path, name, error)

@@ -57,7 +57,8 @@ def read_motions(
         up: its vertical axis; None takes the format's usual one (z for AMASS, y for all others).
         fps: frames per second, for files that do not say (AMC, npy) or say wrongly (BVH).
         skeleton: the body, for AMASS.
-        on_error: called with the file and why, for each clip of an archive that cannot be read, in place of raising.
+        on_error: called with the file, the name and why, for each clip of an archive that cannot be read, in place of
+            raising.
 
     Raises:
         DataError: no such file, an unknown format, or a fault in the file.
@@ -134,7 +135,7 @@ def read_folder(
     Args:
         folder: where to look.
         units, up, fps, skeleton: as for `read_motions`; they hold for all files.
-        on_error: called with a file that cannot be read, wholly or a clip of it, and why, in place of raising.
+        on_error: called with a file, the name of the motion in it that cannot be read, and why, in place of raising.
 
     Raises:
         DataError: no such folder, no motion in it, or a fault in a file.
@@ -144,14 +145,14 @@ def read_folder(
         raise DataError(f"{folder}: no such folder")
     if (folder / "new_joint_vecs").is_dir():
         for clip in read_humanml3d(folder, on_error=on_error):
-            with telling(folder / "new_joint_vecs" / f"{clip.name}.npy", on_error):
+            with telling(folder / "new_joint_vecs" / f"{clip.name}.npy", clip.name, on_error):
                 yield clip.motion()
         return
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in READABLE and p.is_file() and _is_motion(p))
     if not paths:
         raise DataError(f"{folder}: no motions; looked for files that end in {', '.join(READABLE)}")
     for path in paths:
-        with telling(path, on_error):
+        with telling(path, path.stem, on_error):
             for motion in read_motions(path, units=units, up=up, fps=fps, skeleton=skeleton, on_error=on_error):
                 yield motion if motion.caption else replace(motion, caption=_caption(path))
 

@@ -108,7 +108,8 @@ def read_humanml3d(folder: Path | str, split: str | None = None, on_error: OnErr
     Args:
         folder: what holds ``new_joint_vecs``.
         split: only those listed in ``<split>.txt`` ("train", "val", ...) that are there.
-        on_error: called with a damaged file of features or captions and why, in place of raising.
+        on_error: called with the features' file, the name of a motion whose features or captions are damaged, and why,
+            in place of raising.
 
     Raises:
         DataError: no features, no such split, or a damaged file.
@@ -125,7 +126,7 @@ def read_humanml3d(folder: Path | str, split: str | None = None, on_error: OnErr
             raise DataError(f"{folder / f'{split}.txt'}: none of its {len(listed)} motions is in new_joint_vecs")
     for name in names:
         text = folder / "texts" / f"{name}.txt"
-        with telling(paths[name], on_error):
+        with telling(paths[name], name, on_error):
             yield FeatureClip(name, read_features(paths[name]), read_captions(text) if text.exists() else ())
 
 

@@ -135,7 +135,7 @@ def test_a_floor_under_noise_is_not_looked_for_below_it():
 
 
 @pytest.mark.parametrize(("rise", "believed"), [(0.0, 0.0), (0.05, 0.0), (0.2, 1.0), (-0.2, 1.0)])
-def test_a_floor_must_move_by_centimetres_to_be_believed(rise, believed):
+def test_a_floor_must_move_by_more_than_five_centimetres_to_be_believed(rise, believed):
     clip = walking(100)
     skeleton = Skeleton.from_positions(clip)
     clip[..., 1] += np.linspace(0.0, rise, 100)[:, None]
