@@ -39,6 +39,13 @@ def test_arms_are_compared_by_paired_seeds():
     assert evaluate(check(right=B, relation="<"), data).verdict == "fails"
 
 
+@pytest.mark.parametrize("relation", ["<", ">"])
+def test_differences_are_left_less_right_and_begin_with_the_lower_end(relation):
+    """Differences 1, 2 and 3: mean 2, t-interval 2 +- 4.303 / sqrt(3)."""
+    result = evaluate(check(right=B, relation=relation), rows(a=[[2], [4], [6]], b=[[1], [2], [3]]))
+    assert result.note == "3 seeds, paired difference -0.484 to 4.48"
+
+
 def test_one_seed_has_no_interval():
     result = evaluate(check(right=B), rows(a=[[2]], b=[[1]]))
     assert (result.verdict, result.note) == ("holds", "1 seed, so that nothing is known of other seeds")

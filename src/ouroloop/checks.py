@@ -104,7 +104,8 @@ def _paired(check: Check, rows: Rows, seeds: Sequence[int], axis: str) -> tuple[
     b = check.factor * np.array([right[s] for s in seeds])
     sign = 1.0 if check.relation == ">" else -1.0
     low, high = _interval(sign * (a - b))
-    found = f"paired difference {_short(sign * low)} to {_short(sign * high)}"
+    ends = sorted((sign * low, sign * high))
+    found = f"paired difference {_short(ends[0])} to {_short(ends[1])}"
     note = f"{_seeds(len(seeds))}, {found if len(seeds) > 1 else 'so that nothing is known of other seeds'}"
     return low > 0, f"{_mean(a)} against {_mean(b)}", note
 
