@@ -190,6 +190,28 @@ def test_an_accuracy_or_a_clear_error(n, m, p, signal, noise, correct, wrong, ri
         check_accuracy(found, signal)
 
 
+@pytest.mark.parametrize("ridge", [1e-100, 1e-30, 1e30, 1e100])
+@pytest.mark.parametrize("signal", [1e-100, 1.0, 1e100])
+def test_huge_and_tiny_arguments_give_an_accuracy_or_a_clear_error(ridge, signal):
+    for n, m, p in ((10, 20, 100), (0, 20, 100), (50, 50, 100), (1000, 1000, 10)):
+        with contextlib.suppress(SpecError):
+            check_accuracy(verification.classifier_accuracy(n, m, p, signal, 0.1, 0.8, 0.3, ridge), signal)
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [({"ridge": 1e-200}, "ridge"), ({"ridge": 1e155}, "ridge"), ({"signal": 1e155}, "signal"),
+     ({"dimension": 1e160}, "dimension")],
+)  # fmt: skip
+@pytest.mark.parametrize("formula", ridge_classifier.FORMULAS)
+def test_arguments_whose_squares_leave_floating_point_are_refused(change, name, formula):
+    known = {"dimension": 100, "signal": 1.0, "ridge": 1.0}
+    with pytest.raises(SpecError, match=rf"^{name}: "):
+        verification.classifier_accuracy(
+            10, 20, label_noise=0.1, keep_correct=0.8, keep_wrong=0.3, formula=formula, **known | change
+        )
+
+
 def check_accuracy(found, signal):
     assert 0.0 <= found <= 1.0
     assert found <= ndtr(signal) + 1e-6

@@ -251,7 +251,7 @@ def _accuracy(
     noise = np.divide(b1, a * h, out=np.zeros(np.shape(b1)), where=a > 0.0)
     second = second + noise * (a - 2.0 * gain * c2 * q.mub_v - 2.0 * gain * c1 * q.mu_v)
     spread = second - mean**2
-    if (h <= 0.0).any() or (spread <= 0.0).any():
+    if not (np.isfinite(mean) & (h > 0.0) & (spread > 0.0)).all():  # NaN is none of these
         if published:
             raise SpecError("formula: the published one has no value here (a negative variance); use 'corrected'")
         raise SpecError("ridge: too small for these rows and dimensions to be told from 0 in floating point")

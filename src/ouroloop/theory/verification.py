@@ -40,6 +40,8 @@ __all__ = [
     "rates_of_angles",
 ]
 
+_HUGE = 1e100
+
 
 def p_star(keep_correct: npt.ArrayLike, keep_wrong: npt.ArrayLike) -> Values:
     r"""$1/(1+\psi/\varphi)$: verified data help while the label noise is below it. The same as $\epsilon^*$.
@@ -192,6 +194,9 @@ def classifier_accuracy(
         wrong,
         numbers("ridge", ridge),
     )
+    for name, values in (("signal", mu), ("ridge", gamma), ("dimension", p)):
+        if (values > _HUGE).any() or ((values > 0.0) & (values < 1.0 / _HUGE)).any():
+            raise SpecError(f"{name}: must be 0 or from {1 / _HUGE:g} to {_HUGE:g}, as its square is needed")
     if (n + alpha * m == 0.0).any():
         raise SpecError("n_synthetic: no row is left to train on: no real rows, and none that the verifier keeps")
     if ((gamma == 0.0) & (n + alpha * m <= p)).any():
