@@ -2,7 +2,7 @@ r"""How much synthetic data, under which regime, how strongly corrected, and unt
 
 The loss is counted in units of the risk of training once on the n real rows (`theory.risk`): a *budget* of 1.5 allows
 half as much risk again. With $n$ real rows, a model of $p$ parameters and noise variance $\sigma^2$ that risk is about
-$\sigma^2 p/n$; a budget can be given in these absolute terms too. What is said holds for models whose error is the
+$\sigma^2 p/n$, by which a budget in absolute terms has to be divided. What is said holds for models whose error is the
 average of their rows' errors, for many rows. The risks are those of a faithful sampler; of an imperfect one
 (`sampler_distortion`) only the stability is known, and where a loop is unstable no risk is claimed.
 """
