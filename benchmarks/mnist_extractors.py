@@ -20,7 +20,6 @@ from mnist_sampling import ROOT, Extractor, balanced, extractors
 from ouroloop import options
 from ouroloop.datasets.mnist import Mnist
 from ouroloop.keys import Key
-from ouroloop.metrics.frechet import frechet_squared, moments
 from ouroloop.metrics.prdc import precision_recall_density_coverage
 from ouroloop.store import RunStore
 
@@ -41,20 +40,8 @@ def drawn(run: Path, n: int) -> tuple[int, np.ndarray]:
 def distance(extractor: Extractor, x: np.ndarray) -> str:
     """Fréchet distance of images to the test images, and half its interval."""
     features, rng = extractor.features(x), KEY.child("bootstrap").rng()
-
-    def of(rows: np.ndarray) -> float:
-        mine = moments(rows)
-        return float(
-            frechet_squared(
-                real_mean=extractor.mean,
-                real_covariance=extractor.covariance,
-                generated_mean=mine.mean,
-                generated_covariance=mine.covariance,
-            )
-        )
-
-    again = [of(features[rng.integers(len(x), size=len(x))]) for _ in range(RESAMPLES)]
-    return f"{of(features):.3g} ± {1.96 * np.std(again, ddof=1):.2g}"
+    again = [extractor.distance_of(features[rng.integers(len(x), size=len(x))]) for _ in range(RESAMPLES)]
+    return f"{extractor.distance_of(features):.3g} ± {1.96 * np.std(again, ddof=1):.2g}"
 
 
 def row(name: str, x: np.ndarray, found: list[Extractor], real: np.ndarray) -> str:
@@ -73,6 +60,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "mnist")
     parser.add_argument("--n", type=int, default=10_000)
     given = parser.parse_args()
+    runs = sorted(given.runs.glob("*/seed-*"))
+    if not runs:
+        parser.error(f"{given.runs}: no runs ARM/seed-N in it; give what `ouroloop study scsc-mnist` wrote")
     torch.set_num_threads(1)
     data = Mnist(path=str(given.data)).load(key=KEY)
     assert data.held_out is not None
@@ -83,7 +73,7 @@ def main() -> None:
     print(f"|---|{'---|' * (1 + len(found) + len(NAMES))}")
     test = data.held_out.x[KEY.child("test").rng().permutation(len(data.held_out))]
     print(row("real training images | ", balanced(data.real, min(given.n, 10_000)), found, test), flush=True)
-    for run in sorted(given.runs.glob("*/seed-*")):
+    for run in runs:
         last, x = drawn(run, given.n)
         print(row(f"{run.parent.name}, {run.name} | {last}", x, found, test), flush=True)
 

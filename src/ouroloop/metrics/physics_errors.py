@@ -90,7 +90,7 @@ class PhysicsErrors(RowMetric):
                 f"the {len(COLUMNS)} measures of a motion; set features to motion_physics"
             )
         counts = resample_counts(key.child("bootstrap"), len(real.rows), self.resamples)
-        return _State(real.rows.x[:, _ACCELERATION], counts, bool(np.isfinite(real.rows.x[:, _TORQUE]).any()))
+        return _State(real.rows.x[:, _ACCELERATION], counts, not np.isnan(real.rows.x[:, _TORQUE]).all())
 
     def _estimate(self, state: _State, rows: Rows, key: Key | None) -> dict[str, Estimate]:
         counts = resample_counts(key, len(rows), self.resamples)
