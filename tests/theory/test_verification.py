@@ -131,10 +131,10 @@ def test_the_phase_transition():
 
 def test_how_much_synthetic_data():
     help_, hurt = (300, 100, 1.0, 0.1, 1.0, 0.1, 0.5), (300, 100, 1.0, 0.9, 0.6, 0.5, 0.5)
-    assert verification.best_synthetic_size(*help_, largest=5000) == 5000
-    assert verification.best_synthetic_size(*hurt, largest=5000) == 0
+    assert verification.optimal_synthetic_size(*help_, largest=5000) == 5000
+    assert verification.optimal_synthetic_size(*hurt, largest=5000) == 0
     arguments = (300, 100, 1.0, 0.75, 0.8, 0.3, 0.01)
-    best = verification.best_synthetic_size(*arguments, largest=2000)
+    best = verification.optimal_synthetic_size(*arguments, largest=2000)
     curve = verification.classifier_accuracy(arguments[0], np.arange(2001), *arguments[1:])
     assert curve[best] == pytest.approx(curve.max(), abs=1e-12)
 
@@ -256,7 +256,7 @@ def test_arrays_broadcast():
         (lambda: verification.classifier_accuracy(0, 10, 5, 1.0, 0.1, 1.0, 1.0, 1.0, "mine"), "formula: must be one"),
         (lambda: verification.classifier_accuracy(-1, 10, 5, 1.0, 0.1, 1.0, 1.0, 1.0), "n_real"),
         (lambda: verification.classifier_accuracy(1, 10, 5, 1.0, math.nan, 1.0, 1.0, 1.0), "label_noise"),
-        (lambda: verification.best_synthetic_size(10, 5, 1.0, 0.1, 1.0, 1.0, 1.0, largest=0), "largest"),
+        (lambda: verification.optimal_synthetic_size(10, 5, 1.0, 0.1, 1.0, 1.0, 1.0, largest=0), "largest"),
         (lambda: ridge_classifier.accuracy(5, 5, [1, 0], [1, 0, 0], np.eye(2), 0, 1, 1, 1), "synthetic_covariance"),
         (lambda: ridge_classifier.accuracy(5, 5, [1, 0], [1, 0], -np.eye(2), 0, 1, 1, 1), "positive semi-definite"),
         (lambda: ridge_classifier.accuracy(5, 5, [1, 0], [1, np.nan], np.eye(2), 0, 1, 1, 1), "finite"),

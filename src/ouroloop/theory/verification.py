@@ -32,9 +32,9 @@ from ouroloop.theory.arguments import Values, choice, numbers, plain, wholes
 
 __all__ = [
     "Rates",
-    "best_synthetic_size",
     "classifier_accuracy",
     "kept_share",
+    "optimal_synthetic_size",
     "p_star",
     "purity",
     "rates_of_angles",
@@ -204,7 +204,7 @@ def classifier_accuracy(
     return plain(ridge_classifier.isotropic(n, m, p, mu, alpha, wrong, gamma, published=formula == "published"))
 
 
-def best_synthetic_size(
+def optimal_synthetic_size(
     n_real: int,
     dimension: int,
     signal: float,
