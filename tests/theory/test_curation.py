@@ -180,7 +180,7 @@ def test_the_divergence_bound():
         (lambda: curation.step([], [], 2), "probabilities"),
         (lambda: curation.mixed_step([0.5, 0.5], [0, 1], 2, [1.0], 1.0), "reference"),
         (lambda: curation.mixed_step([0.5, 0.5], [0, 1], 2, [0.5, 0.5], -1.0), "synthetic_ratio"),
-        (lambda: curation.fixed_point([[0.5, 0.5]], [0, 1], 1.0), "one shape"),
+        (lambda: curation.fixed_point([[0.5, 0.5]], [0, 1, 2], 1.0), "rewards: must have shape"),
         (lambda: curation.hit_or_miss(1.5, 2), "share"),
         (lambda: curation.divergence_bound(-1.0, 2), "synthetic_ratio"),
     ],

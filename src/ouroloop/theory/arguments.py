@@ -13,12 +13,15 @@ from ouroloop.errors import SpecError
 __all__ = [
     "Values",
     "choice",
+    "common_shape",
     "distributions",
+    "flags",
     "number",
     "numbers",
     "plain",
     "share_of_model",
     "shares_of_model",
+    "together",
     "vectors",
     "whole",
     "wholes",
@@ -36,9 +39,11 @@ def number(name: str, value: float, low: float = 0.0, *, inf: bool = False, abov
         above: whether `low` itself is excluded.
 
     Raises:
-        SpecError: it is NaN, too small, or infinite where that has no meaning.
+        SpecError: it is no number, NaN, too small, or infinite where that has no meaning.
     """
-    value = float(value)
+    if np.ndim(value):
+        raise SpecError(f"{name}: must be one number, got an array of shape {np.shape(value)}; call once for each")
+    value = float(_float64(name, value))
     fits = value > low if above else value >= low
     if math.isnan(value) or not fits or (math.isinf(value) and not inf):
         raise SpecError(
@@ -88,10 +93,7 @@ def numbers(
     Raises:
         SpecError: one is no number, NaN, out of range, or infinite where that has no meaning.
     """
-    try:
-        array = np.asarray(values, np.float64)
-    except (TypeError, ValueError) as error:
-        raise SpecError(f"{name}: must be a number or an array of numbers, got {values!r}") from error
+    array = _float64(name, values)
     if array.size == 0:
         return array
     smallest, largest = float(array.min()), float(array.max())  # NaN if one is, and then no comparison holds
@@ -107,6 +109,19 @@ def numbers(
     return array
 
 
+def _float64(name: str, values: npt.ArrayLike) -> np.ndarray:
+    """`values` as float64, whatever their sizes. Text, dates, None and complex numbers are no numbers here."""
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind in "biuf":
+            return array.astype(np.float64, copy=False)
+        if array.dtype.kind == "O" and all(hasattr(value, "__float__") for value in array.flat):
+            return array.astype(np.float64)  # long whole numbers, fractions
+    except (TypeError, ValueError, OverflowError) as error:  # ragged, or beyond float64
+        raise SpecError(f"{name}: must be a number or an array of numbers, got {values!r}") from error
+    raise SpecError(f"{name}: must be a number or an array of numbers, got {values!r}")
+
+
 def wholes(name: str, values: npt.ArrayLike, low: int = 0, high: float = math.inf, *, inf: bool = False) -> np.ndarray:
     """`values` as float64 of any shape, if all are whole numbers between `low` and `high`.
 
@@ -120,6 +135,18 @@ def wholes(name: str, values: npt.ArrayLike, low: int = 0, high: float = math.in
     return array
 
 
+def flags(name: str, values: npt.ArrayLike) -> np.ndarray:
+    """`values` as booleans of any shape, if each is True, False, 1 or 0.
+
+    Raises:
+        SpecError: one is not.
+    """
+    array = _float64(name, values)
+    if not ((array == 0.0) | (array == 1.0)).all():
+        raise SpecError(f"{name}: must be True or False, or an array of them, got {values!r}")
+    return array == 1.0
+
+
 def choice(name: str, value: str, allowed: Iterable[str]) -> str:
     """`value`, if it is one of `allowed`.
 
@@ -127,19 +154,53 @@ def choice(name: str, value: str, allowed: Iterable[str]) -> str:
         SpecError: it is not; the message lists what is.
     """
     allowed = tuple(allowed)
-    if value not in allowed:
-        raise SpecError(f"{name}: must be one of {', '.join(allowed)}; got {value!r}")
+    if not isinstance(value, str) or value not in allowed:
+        several = "; call once for each" if np.ndim(value) else ""
+        raise SpecError(f"{name}: must be one of {', '.join(allowed)}; got {value!r}{several}")
     return value
+
+
+def common_shape(kind: str, /, **shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape to which all of these broadcast.
+
+    Args:
+        kind: what they are the shapes of, for the message.
+        shapes: by argument.
+
+    Raises:
+        SpecError: they do not broadcast; the message names the first that does not fit those before it.
+    """
+    found: tuple[int, ...] = ()
+    for name, shape in shapes.items():
+        try:
+            found = np.broadcast_shapes(found, shape)
+        except ValueError as error:
+            others = ", ".join(f"{other} {known}" for other, known in shapes.items() if known and other != name)
+            raise SpecError(
+                f"{name}: {kind} {shape} does not broadcast with {others}; give single numbers, or as many of each, "
+                "or one of them an axis of length 1 more"
+            ) from error
+    return found
+
+
+def together(**arrays: npt.ArrayLike) -> tuple[np.ndarray, ...]:
+    """The arrays, by argument, broadcast to one shape (read-only).
+
+    Raises:
+        SpecError: their shapes do not broadcast.
+    """
+    shape = common_shape("shape", **{name: np.shape(array) for name, array in arrays.items()})
+    return tuple(np.broadcast_to(array, shape) for array in arrays.values())
 
 
 def vectors(name: str, values: npt.ArrayLike) -> np.ndarray:
     """Finite float64 (..., m) with m >= 1.
 
     Raises:
-        SpecError: a scalar, an empty axis, or values that are not finite numbers.
+        SpecError: a scalar, an empty last axis, or values that are not finite numbers.
     """
     array = numbers(name, values, -math.inf)
-    if array.ndim < 1 or array.size == 0:
+    if array.ndim < 1 or array.shape[-1] == 0:
         raise SpecError(f"{name}: must have shape (..., m) with m >= 1, got {array.shape}")
     return array
 
@@ -150,10 +211,11 @@ def distributions(name: str, values: npt.ArrayLike) -> np.ndarray:
     Raises:
         SpecError: a row is no probability distribution.
     """
-    array = np.asarray(values, np.float64) if isinstance(values, np.ndarray) else vectors(name, values)
+    array = values if type(values) is np.ndarray and values.dtype == np.float64 else vectors(name, values)
     if array.ndim < 1 or array.size == 0:
-        return vectors(name, array)  # raises
-    total = array.sum(axis=-1, keepdims=True)
+        return vectors(name, array)  # raises, unless there are no rows
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = array.sum(axis=-1, keepdims=True)
     # the fewest passes: NaN and infinity fail these comparisons as well
     if not (array.min() >= 0.0 and np.abs(total - 1.0).max() <= 1e-6):
         vectors(name, array)

@@ -26,7 +26,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ouroloop.errors import SpecError
-from ouroloop.theory.arguments import Values, choice, number, numbers, plain, share_of_model, whole, wholes
+from ouroloop.theory.arguments import (
+    Values,
+    choice,
+    flags,
+    number,
+    numbers,
+    plain,
+    share_of_model,
+    together,
+    whole,
+    wholes,
+)
 from ouroloop.theory.gaussian_steps import Track, run
 from ouroloop.theory.rows import Plan, Responses, responses
 
@@ -49,7 +60,7 @@ def variance(
     regime: str,
     generation: npt.ArrayLike,
     n: npt.ArrayLike,
-    unbiased: bool = False,
+    unbiased: npt.ArrayLike = False,
     *,
     synthetic_ratio: npt.ArrayLike = 1.0,
     sampler_distortion: npt.ArrayLike = 1.0,
@@ -72,8 +83,8 @@ def variance(
         regime: one of `LAWS`.
         generation: t >= 0; 1 is the fit to the real data, 0 the data's distribution (variance 1).
         n: real rows, and synthetic ones a generation, at least 1; at least 2 if `unbiased`.
-        unbiased: divide the covariance by the rows less 1. Then the *mean* of the variance stays (replace), while a
-            typical run's goes to 0: see `median_variance`.
+        unbiased: whether to divide the covariance by the rows less 1. Then the *mean* of the variance stays (replace),
+            while a typical run's goes to 0: see `median_variance`.
         synthetic_ratio: synthetic per real row; other than 1 for fixed_real and fresh_real, where it may be 0 and
             must otherwise make at least one row.
         sampler_distortion: $s^2 > 0$, by which the sampler inflates the variance; MAD's sampling bias is below 1. Other
@@ -91,7 +102,7 @@ def mean_squared_error(
     regime: str,
     generation: npt.ArrayLike,
     n: npt.ArrayLike,
-    unbiased: bool = False,
+    unbiased: npt.ArrayLike = False,
     *,
     synthetic_ratio: npt.ArrayLike = 1.0,
     sampler_distortion: npt.ArrayLike = 1.0,
@@ -115,24 +126,45 @@ def _track(
     regime: str,
     generation: npt.ArrayLike,
     n: npt.ArrayLike,
-    unbiased: bool,
+    unbiased: npt.ArrayLike,
     synthetic_ratio: npt.ArrayLike,
     sampler_distortion: npt.ArrayLike,
 ) -> Track:
     choice("regime", regime, LAWS)
-    t, rows = wholes("generation", generation), wholes("n", n, 2 if unbiased else 1)
+    t, rows, unbiased = _fits(generation, n, unbiased)
     ratio = numbers("synthetic_ratio", synthetic_ratio)
     stretch = numbers("sampler_distortion", sampler_distortion, above=True)
     if regime not in ("fixed_real", "fresh_real") and (ratio != 1.0).any():
         raise SpecError(f"synthetic_ratio: the law of regime '{regime}' is known for 1 alone; see `moments` for others")
     if regime in ("accumulate", "accumulate_subsample") and (stretch != 1.0).any():
         raise SpecError(f"sampler_distortion: the law of regime '{regime}' is known for 1 alone; see `moments`")
-    if ((ratio * rows < 1.0) & (ratio > 0.0)).any():
-        raise SpecError("synthetic_ratio: must be 0 or make at least one synthetic row of n real ones")
-    return run(regime, *np.broadcast_arrays(t, rows, ratio, stretch), ddof=int(unbiased))
+    t, rows, unbiased, ratio, stretch = together(
+        generation=t, n=rows, unbiased=unbiased, synthetic_ratio=ratio, sampler_distortion=stretch
+    )
+    with np.errstate(over="ignore"):
+        if ((ratio * rows < 1.0) & (ratio > 0.0)).any():
+            raise SpecError("synthetic_ratio: must be 0 or make at least one synthetic row of n real ones")
+    found = Track(np.empty(t.shape), np.empty(t.shape))
+    for ddof, here in enumerate((~unbiased, unbiased)):
+        found.mean_square[here], found.variance[here] = run(
+            regime, t[here], rows[here], ratio[here], stretch[here], ddof
+        )
+    return found
 
 
-def median_variance(generation: npt.ArrayLike, n: npt.ArrayLike, unbiased: bool = False) -> Values:
+def _fits(
+    generation: npt.ArrayLike, n: npt.ArrayLike, unbiased: npt.ArrayLike
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The arguments as arrays of one shape, where n rows have the covariance that is asked for."""
+    t, rows, unbiased = together(
+        generation=wholes("generation", generation), n=wholes("n", n, 1), unbiased=flags("unbiased", unbiased)
+    )
+    if (unbiased & (rows < 2.0)).any():
+        raise SpecError("n: must be >= 2 where `unbiased`, since one row less 1 leaves none to divide by; got 1")
+    return t, rows, unbiased
+
+
+def median_variance(generation: npt.ArrayLike, n: npt.ArrayLike, unbiased: npt.ArrayLike = False) -> Values:
     r"""Typical variance of regime replace after t fits: $\exp E\log v_t = e^{t(\psi(\frac{n-1}2)+\log\frac2{n-c})}$.
 
     The median's limit as t grows ($\log v_t$ is a sum of t independent terms), about $e^{-2t/n}$ for maximum
@@ -145,9 +177,11 @@ def median_variance(generation: npt.ArrayLike, n: npt.ArrayLike, unbiased: bool 
     >>> round(median_variance(100, 100), 3), round(median_variance(100, 100, unbiased=True), 3)
     (0.133, 0.363)
     """
-    t, rows = np.broadcast_arrays(wholes("generation", generation), wholes("n", n, 2 if unbiased else 1))
-    table = {int(k): _log_factor(int(k), 1, int(unbiased)) for k in np.unique(rows)}
-    factor = np.array([table[int(k)] for k in rows.flat]).reshape(rows.shape)
+    t, rows, unbiased = _fits(generation, n, unbiased)
+    factor = np.empty(rows.shape)
+    for ddof, here in enumerate((~unbiased, unbiased)):
+        for k in np.unique(rows[here]):
+            factor[here & (rows == k)] = _log_factor(int(k), 1, ddof)
     return plain(np.exp(np.multiply(t, factor, out=np.zeros(rows.shape), where=t > 0.0)))
 
 

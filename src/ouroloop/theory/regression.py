@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ouroloop.errors import SpecError
-from ouroloop.theory.arguments import Values, choice, numbers, plain, wholes
+from ouroloop.theory.arguments import Values, choice, numbers, plain, together, wholes
 from ouroloop.theory.risk import multiplier
 
 __all__ = ["INPUTS", "REGIMES", "mixed_risk", "one_fit_risk", "relabelled_ridge_risk", "relabelled_risk", "risk"]
@@ -77,9 +77,11 @@ def risk(
     if choice("inputs", inputs, INPUTS) == "fresh" and regime not in ("replace", "accumulate"):
         raise SpecError(f"inputs: no closed risk of regime '{regime}' with fresh inputs; use inputs='same'")
     if regime == "accumulate" and inputs == "fresh":
-        return plain(_accumulate_fresh(t, *np.broadcast_arrays(n, dimension, noise_variance)))
+        sizes = {"n": n, "dimension": dimension, "noise_variance": noise_variance}
+        arrays = {name: np.asarray(size, np.float64) for name, size in sizes.items()}  # checked with `unit`
+        return plain(_accumulate_fresh(*together(generation=t, **arrays)))
     steps = np.where(t > 0.0, multiplier(regime, np.maximum(t, 1.0), ratio), 0.0)
-    steps, unit = np.broadcast_arrays(steps, unit)
+    steps, unit = together(generation=steps, n=unit)
     return plain(np.multiply(steps, unit, out=np.zeros(steps.shape), where=steps > 0.0))
 
 
@@ -89,7 +91,7 @@ def one_fit_risk(n: npt.ArrayLike, dimension: npt.ArrayLike, noise_variance: npt
     Without noise 0 for n >= d; fewer rows do not determine the coefficients, which is said as infinity too.
     """
     rows, d = wholes("n", n, 1), wholes("dimension", dimension, 1)
-    rows, d, noise = np.broadcast_arrays(rows, d, numbers("noise_variance", noise_variance))
+    rows, d, noise = together(n=rows, dimension=d, noise_variance=numbers("noise_variance", noise_variance))
     spare = rows - d - 1.0
     found = np.divide(noise * d, spare, out=np.full(rows.shape, np.inf), where=spare > 0.0)
     return plain(np.where((noise == 0.0) & (rows >= d), 0.0, found))
@@ -97,7 +99,6 @@ def one_fit_risk(n: npt.ArrayLike, dimension: npt.ArrayLike, noise_variance: npt
 
 def _accumulate_fresh(t: np.ndarray, n: np.ndarray, d: np.ndarray, noise: np.ndarray) -> np.ndarray:
     r"""$\sum_{k\le t} c_{kn}/k$ with $c_{kn}$ the risk of one fit to kn rows."""
-    t, n, d, noise = np.broadcast_arrays(t, n, d, noise)
     last = int(t.max(initial=0))
     if last > _MAX_GENERATIONS:
         raise SpecError(f"generation: this law is summed up to {_MAX_GENERATIONS}, got {last}")
@@ -128,7 +129,7 @@ def relabelled_risk(
     Source:
         Model Collapse Demystified, arXiv 2402.07712, isotropic least squares.
     """
-    t, unit = np.broadcast_arrays(wholes("generation", generation), one_fit_risk(n, dimension, noise_variance))
+    t, unit = together(generation=wholes("generation", generation), n=one_fit_risk(n, dimension, noise_variance))
     past = np.multiply(t, unit, out=np.zeros(t.shape), where=t > 0.0)
     return plain(past + one_fit_risk(last_n, dimension, last_noise_variance))
 
@@ -161,12 +162,14 @@ def relabelled_ridge_risk(
     Source:
         Model Collapse Demystified, arXiv 2402.07712, ridge regression; the isotropic form is derived here.
     """
-    t, unit = np.broadcast_arrays(wholes("generation", generation), one_fit_risk(n, dimension, noise_variance))
+    t, unit = together(generation=wholes("generation", generation), n=one_fit_risk(n, dimension, noise_variance))
     past = np.multiply(t, unit, out=np.zeros(t.shape), where=t > 0.0)
     load = wholes("dimension", dimension, 1) / wholes("last_n", last_n, 1)
     penalty, size = numbers("ridge", ridge, inf=True), numbers("signal", signal)
     noise = numbers("last_noise_variance", last_noise_variance)
-    past, load, penalty, size, noise = np.broadcast_arrays(past, load, penalty, size, noise)
+    past, load, penalty, size, noise = together(
+        generation=past, last_n=load, ridge=penalty, signal=size, last_noise_variance=noise
+    )
     finite = np.where(np.isinf(penalty), 0.0, penalty)
     drift = finite + load - 1.0
     root = np.hypot(drift, 2.0 * np.sqrt(finite))

@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ouroloop.errors import SpecError
-from ouroloop.theory.arguments import Values, choice, number, numbers, plain, shares_of_model, whole, wholes
+from ouroloop.theory.arguments import Values, choice, number, numbers, plain, shares_of_model, together, whole, wholes
 
 __all__ = [
     "REGIMES",
@@ -77,7 +77,7 @@ def multiplier(
         raise SpecError("synthetic_ratio: no closed risk for regime 'accumulate_subsample' but with 1")
     if regime == "replace":
         ratio = numbers("synthetic_ratio", ratio, above=True)
-    t, ratio, strength = np.broadcast_arrays(t, ratio, strength)
+    t, ratio, strength = together(generation=t, synthetic_ratio=ratio, correction_strength=strength)
     if regime == "fixed_real":
         return plain(_fixed_real(t, ratio, strength))
     laws = {

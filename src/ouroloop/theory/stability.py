@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ouroloop.errors import SpecError
-from ouroloop.theory.arguments import Values, number, numbers, plain, shares_of_model, whole
+from ouroloop.theory.arguments import Values, number, numbers, plain, shares_of_model, together, whole
 
 __all__ = [
     "Certificate",
@@ -87,12 +87,16 @@ def certificate(
     >>> bool(certificate(1.0, correction_strength=1.0))  # although the loop contracts by 1/4: see spectral_radius
     False
     """
-    share = shares_of_model(correction_strength)
+    ratio, share, curvature, constant, distance = together(
+        synthetic_ratio=numbers("synthetic_ratio", synthetic_ratio, inf=True),
+        correction_strength=shares_of_model(correction_strength),
+        alpha=numbers("alpha", alpha, above=True),
+        lipschitz=numbers("lipschitz", lipschitz),
+        epsilon=numbers("epsilon", epsilon),
+    )
     with np.errstate(over="ignore"):  # a gain beyond floating point is one of which the theorem says nothing
-        misfit = numbers("lipschitz", lipschitz) * numbers("epsilon", epsilon) / numbers("alpha", alpha, above=True)
-        misfit = np.minimum(misfit, np.finfo(np.float64).max)  # so that 0 * misfit is 0
-        gain = numbers("synthetic_ratio", synthetic_ratio, inf=True) * (1.0 + misfit)
-    gain, share = np.broadcast_arrays(gain, share)
+        misfit = np.minimum(constant * distance / curvature, np.finfo(np.float64).max)  # so that 0 * misfit is 0
+        gain = ratio * (1.0 + misfit)
     says = gain < 1.0
     rho = np.full(gain.shape, np.inf)
     np.divide(gain, 1.0 - gain, out=rho, where=says)
@@ -134,11 +138,14 @@ def spectral_radius(
     >>> spectral_radius(1.0), spectral_radius(2.0, 0.0, 1.5), spectral_radius(1.0, float("inf"))
     (0.5, 1.0, 0.0)
     """
-    ratio = numbers("synthetic_ratio", synthetic_ratio, inf=True)
+    ratio, left, distortion = together(
+        synthetic_ratio=numbers("synthetic_ratio", synthetic_ratio, inf=True),
+        correction_strength=shares_of_model(correction_strength),
+        sampler_distortion=numbers("sampler_distortion", sampler_distortion, above=True),
+    )
     with np.errstate(divide="ignore", over="ignore"):
         share = 1.0 / (1.0 + 1.0 / ratio)  # 0 and infinity come out right
-    distortion = numbers("sampler_distortion", sampler_distortion, above=True)
-    return plain(share * distortion * shares_of_model(correction_strength))
+    return plain(share * distortion * left)
 
 
 def spectral_radius_of(

@@ -17,8 +17,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ouroloop.errors import SpecError
-from ouroloop.theory.arguments import Values, distributions, numbers, plain, wholes
+from ouroloop.theory.arguments import Values, common_shape, distributions, numbers, plain, together, wholes
 
 __all__ = [
     "MAX_GENERATIONS",
@@ -94,13 +93,7 @@ def expected_support(probabilities: npt.ArrayLike, n: npt.ArrayLike, generation:
         wholes("n", n, 1),
         np.asarray(survival_factor(generation)),
     )
-    try:
-        shape = np.broadcast_shapes(draws.shape, factor.shape, p.shape[:-1])
-    except ValueError as error:
-        raise SpecError(
-            f"probabilities: leading shape {p.shape[:-1]} does not broadcast with n {draws.shape} and generation "
-            f"{factor.shape}"
-        ) from error
+    shape = common_shape("leading shape", probabilities=p.shape[:-1], n=draws.shape, generation=factor.shape)
     found, size = np.zeros(shape), max(1, _CHUNK // max(1, int(np.prod(shape))))
     for begin in range(0, p.shape[-1], size):
         found = found + _seen(p[..., begin : begin + size] * draws[..., None], factor[..., None]).sum(axis=-1)
@@ -140,5 +133,5 @@ def gaussian_survival_bound(
 
 def _seen(mean: np.ndarray, factor: np.ndarray) -> np.ndarray:
     """1 - exp(-mean factor), 0 for a mean of 0 whatever the factor."""
-    mean, factor = np.broadcast_arrays(mean, factor)
+    mean, factor = together(mean=mean, generation=factor)
     return -np.expm1(-np.multiply(mean, factor, out=np.zeros(mean.shape), where=mean > 0.0))

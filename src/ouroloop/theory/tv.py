@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ouroloop.errors import SpecError
-from ouroloop.theory.arguments import Values, choice, numbers, plain, wholes
+from ouroloop.theory.arguments import Values, choice, numbers, plain, together, wholes
 
 __all__ = ["REGIMES", "bound", "fitting_error", "kde_exponent", "recursion", "transition", "transition_peak"]
 
@@ -79,12 +79,12 @@ def bound(
     i, rows = wholes("generation", generation), wholes("n", n, 1)
     c, s = numbers("constant", constant), numbers("exponent", exponent)
     share = numbers("real_share", real_share, 0.0, 1.0)
+    i, rows, c, s, share = together(generation=i, n=rows, constant=c, exponent=s, real_share=share)
     if regime in ("accumulate", "accumulate_subsample"):
-        i, rows, c, s, share = np.broadcast_arrays(i, rows, c, s, share)
         return plain(c * rows**-s * _accumulated(i, s if regime == "accumulate" else np.zeros_like(s)))
     if regime == "replace":
         share = np.zeros_like(share)
-    i, share, error = np.broadcast_arrays(i, share, c * rows**-s)
+    error = c * rows**-s
     with np.errstate(divide="ignore", invalid="ignore"):
         steps = np.where(share > 0.0, -np.expm1(i * np.log1p(-share)) / share, i)
     return plain(np.where(i > 0.0, error * steps, 0.0))

@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from ouroloop.errors import SpecError
 from ouroloop.theory import ridge_classifier
-from ouroloop.theory.arguments import Values, choice, numbers, plain, wholes
+from ouroloop.theory.arguments import Values, choice, numbers, plain, together, wholes
 
 __all__ = [
     "Rates",
@@ -58,10 +58,10 @@ def p_star(keep_correct: npt.ArrayLike, keep_wrong: npt.ArrayLike) -> Values:
 
 def kept_share(label_noise: npt.ArrayLike, keep_correct: npt.ArrayLike, keep_wrong: npt.ArrayLike) -> Values:
     r"""$\alpha = \varphi(1-\epsilon) + \psi\epsilon$, the share of synthetic rows that the verifier keeps."""
-    noise = numbers("label_noise", label_noise, 0.0, 1.0)
-    right, wrong = (
-        numbers("keep_correct", keep_correct, 0.0, 1.0),
-        numbers("keep_wrong", keep_wrong, 0.0, 1.0),
+    noise, right, wrong = together(
+        label_noise=numbers("label_noise", label_noise, 0.0, 1.0),
+        keep_correct=numbers("keep_correct", keep_correct, 0.0, 1.0),
+        keep_wrong=numbers("keep_wrong", keep_wrong, 0.0, 1.0),
     )
     return plain(right * (1.0 - noise) + wrong * noise)
 
@@ -119,10 +119,10 @@ def rates_of_angles(cos_generator: npt.ArrayLike, cos_verifier: npt.ArrayLike, c
     >>> [round(v, 3) for v in (found.label_noise, found.keep_correct, found.keep_wrong, found.p_star, found.purity)]
     [0.205, 0.853, 0.13, 0.868, 0.962]
     """
-    a, b, c = np.broadcast_arrays(
-        numbers("cos_generator", cos_generator, -1.0, 1.0, above=True, below=True),
-        numbers("cos_verifier", cos_verifier, -1.0, 1.0),
-        numbers("cos_between", cos_between, -1.0, 1.0),
+    a, b, c = together(
+        cos_generator=numbers("cos_generator", cos_generator, -1.0, 1.0, above=True, below=True),
+        cos_verifier=numbers("cos_verifier", cos_verifier, -1.0, 1.0),
+        cos_between=numbers("cos_between", cos_between, -1.0, 1.0),
     )
     if (1.0 - a**2 - b**2 - c**2 + 2.0 * a * b * c < -1e-9).any():
         raise SpecError("cos_between: no three directions have these cosines")
@@ -185,14 +185,14 @@ def classifier_accuracy(
     choice("formula", formula, ridge_classifier.FORMULAS)
     kept = np.asarray(kept_share(label_noise, keep_correct, keep_wrong))
     wrong = numbers("keep_wrong", keep_wrong) * numbers("label_noise", label_noise)
-    n, m, p, mu, alpha, wrong, gamma = np.broadcast_arrays(
-        wholes("n_real", n_real),
-        wholes("n_synthetic", n_synthetic),
-        wholes("dimension", dimension, 1),
-        numbers("signal", signal),
-        kept,
-        wrong,
-        numbers("ridge", ridge),
+    n, m, p, mu, alpha, wrong, gamma = together(
+        n_real=wholes("n_real", n_real),
+        n_synthetic=wholes("n_synthetic", n_synthetic),
+        dimension=wholes("dimension", dimension, 1),
+        signal=numbers("signal", signal),
+        label_noise=kept,
+        keep_wrong=wrong,
+        ridge=numbers("ridge", ridge),
     )
     for name, values in (("signal", mu), ("ridge", gamma), ("dimension", p)):
         if (values > _HUGE).any() or ((values > 0.0) & (values < 1.0 / _HUGE)).any():
@@ -238,8 +238,10 @@ def optimal_synthetic_size(
 
 
 def _rates(keep_correct: npt.ArrayLike, keep_wrong: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    right = numbers("keep_correct", keep_correct, 0.0, 1.0)
-    wrong = numbers("keep_wrong", keep_wrong, 0.0, 1.0)
+    right, wrong = together(
+        keep_correct=numbers("keep_correct", keep_correct, 0.0, 1.0),
+        keep_wrong=numbers("keep_wrong", keep_wrong, 0.0, 1.0),
+    )
     if (right + wrong == 0.0).any():
         raise SpecError("keep_correct, keep_wrong: must not both be 0; such a verifier keeps nothing")
     return right, wrong
