@@ -1,10 +1,10 @@
 r"""How much synthetic data, under which regime, how strongly corrected, and until when: the closed forms, inverted.
 
 The loss is counted in units of the risk of training once on the n real rows (`theory.risk`): a *budget* of 1.5 allows
-half as much risk again. With $n$ real rows, a model of $p$ parameters and noise variance $\sigma^2$ that risk is about
-$\sigma^2 p/n$, by which a budget in absolute terms has to be divided. What is said holds for models whose error is the
-average of their rows' errors, for many rows. The risks are those of a faithful sampler; of an imperfect one
-(`sampler_distortion`) only the stability is known, and where a loop is unstable no risk is claimed.
+half as much risk again; `budget.relative_budget` turns an absolute one into it. What is said holds for models whose
+error is the average of their rows' errors, for many rows (`finite_risk` has laws that are exact for few). The risks are
+those of a faithful sampler; of an imperfect one (`sampler_distortion`) only the stability is known, and where a loop is
+unstable no risk is claimed. With the rows of the real data and those that can be trained on, that limit is kept too.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from ouroloop.errors import SpecError
 from ouroloop.theory import risk
 from ouroloop.theory.arguments import number, whole
+from ouroloop.theory.budget import most_ratio, rows_exceeded_at
 
 __all__ = ["Answer", "Interval", "allowed_ratios", "breaks_at", "needed_strength", "plan"]
 
@@ -34,7 +35,9 @@ class Answer:
         regime: its name.
         ratios: intervals of `synthetic_ratio` that stay within the budget up to the last generation, and stable.
         risk: the multiplier at the given ratio and last generation; NaN where no closed form is known.
-        breaks_at: first generation that exceeds the budget at the given ratio; None: never, or unknown with the risk.
+        breaks_at: first generation that exceeds the budget or the rows at the given ratio; None: never, or unknown
+            with the risk.
+        breaks_by: which of them: "risk", "rows", "risk and rows"; "" where nothing is known to break.
         strength: least `correction_strength` that keeps the given ratio within the budget and the loop stable;
             infinity where no finite one does, None where no closed form is known.
         note: what limits the answer.
@@ -46,6 +49,7 @@ class Answer:
     breaks_at: int | None
     strength: float | None
     note: str = ""
+    breaks_by: str = ""
 
 
 def plan(
@@ -55,6 +59,8 @@ def plan(
     *,
     correction_strength: float = 0.0,
     sampler_distortion: float = 1.0,
+    n_real: int | None = None,
+    rows: int | None = None,
 ) -> list[Answer]:
     """One answer a regime, the one with the least risk first.
 
@@ -64,6 +70,8 @@ def plan(
         synthetic_ratio: what the user would like to mix in.
         correction_strength: of a corrector as good as real data; known for fixed_real only.
         sampler_distortion: s^2, the factor by which the sampler inflates the model's variance.
+        n_real: real rows; needed where `rows` are given.
+        rows: the most that a generation can be trained on, at least `n_real`; None: any number.
 
     Raises:
         SpecError: a budget of 1 or less, or an argument out of its range.
@@ -71,26 +79,48 @@ def plan(
     budget = number("budget", budget, 1.0, above=True)
     generations = whole("generations", generations, 1)
     ratio = number("synthetic_ratio", synthetic_ratio)
-    answers = []
-    for regime in _WITH_RATIO:
-        strength = correction_strength if regime == "fixed_real" else 0.0
-        limit = _stable_ratio(regime, sampler_distortion, strength)
-        stable = ratio == 0.0 or ratio < limit
-        value = _risk(regime, generations, ratio, strength) if stable else math.nan
-        allowed = allowed_ratios(regime, budget, generations, strength)
-        answers.append(
-            Answer(
-                regime=regime,
-                ratios=tuple((low, min(high, limit)) for low, high in allowed if low < limit or low == 0.0),
-                risk=value,
-                breaks_at=breaks_at(regime, budget, ratio, strength) if stable else None,
-                strength=needed_strength(budget, generations, ratio, sampler_distortion)
-                if regime == "fixed_real"
-                else (0.0 if value <= budget else None),
-                note=_note(regime, ratio, sampler_distortion, correction_strength, stable),
-            )
-        )
+    if rows is not None and n_real is None:
+        raise SpecError("rows: a limit of rows needs n_real, the number of real rows")
+    room = None if n_real is None or rows is None else (n_real, rows)
+    answers = [
+        _answer(regime, budget, generations, ratio, correction_strength, sampler_distortion, room)
+        for regime in _WITH_RATIO
+    ]
     return sorted(answers, key=lambda a: (math.isnan(a.risk), a.risk))
+
+
+def _answer(
+    regime: str,
+    budget: float,
+    generations: int,
+    ratio: float,
+    correction_strength: float,
+    distortion: float,
+    room: tuple[int, int] | None,
+) -> Answer:
+    """One regime's; `room` is n_real and the rows that can be trained on."""
+    strength = correction_strength if regime == "fixed_real" else 0.0
+    limit, most, full = _stable_ratio(regime, distortion, strength), math.inf, None
+    if room is not None:
+        most, full = most_ratio(regime, generations, *room), rows_exceeded_at(regime, room[0], ratio, room[1])
+    stable = ratio == 0.0 or ratio < limit
+    value = _risk(regime, generations, ratio, strength) if stable else math.nan
+    over = breaks_at(regime, budget, ratio, strength) if stable else None
+    breaks = [(t, by) for t, by in ((over, "risk"), (full, "rows")) if t is not None]
+    first = min((t for t, _ in breaks), default=None)
+    needed = 0.0 if value <= budget else None
+    if regime == "fixed_real":
+        needed = needed_strength(budget, generations, ratio, distortion)
+    allowed = [(low, high) for low, high in allowed_ratios(regime, budget, generations, strength) if low <= most]
+    return Answer(
+        regime=regime,
+        ratios=tuple((low, min(high, limit, most)) for low, high in allowed if low < limit or low == 0.0),
+        risk=value,
+        breaks_at=first,
+        breaks_by=" and ".join(by for t, by in breaks if t == first),
+        strength=needed,
+        note=_note(regime, ratio, distortion, correction_strength, stable),
+    )
 
 
 def _stable_ratio(regime: str, distortion: float, strength: float) -> float:
@@ -117,20 +147,20 @@ def _remark(regime: str, ratio: float) -> str:
         "replace": "more synthetic rows a generation slow the loss, nothing stops it",
         "fresh_real": "needs as many new real rows in every generation",
         "accumulate": "the training set grows with every generation",
-        "accumulate_subsample": "closed form for as many synthetic as real rows a generation only",
+        "accumulate_subsample": "closed form for as many synthetic as real rows a generation, or none, only",
         "fixed_real": "",
     }
-    if regime == "accumulate_subsample" and ratio == 1.0:
+    if regime == "accumulate_subsample" and ratio in (0.0, 1.0):
         return ""
     return notes[regime]
 
 
 def _risk(regime: str, generation: int, ratio: float, strength: float = 0.0) -> float:
     """The multiplier of generation t, with infinity for a loop without any rows and NaN where none is known."""
+    if ratio == 0.0:
+        return math.inf if regime == "replace" else 1.0
     if regime == "accumulate_subsample" and ratio != 1.0:
         return math.nan
-    if regime == "replace" and ratio == 0.0:
-        return math.inf
     return float(risk.multiplier(regime, generation + 1, ratio, strength))
 
 
@@ -163,7 +193,7 @@ def allowed_ratios(
     [(0.0, 0.5)]
     """
     if regime == "accumulate_subsample":
-        return ((1.0, 1.0),) if _risk(regime, generations, 1.0) <= budget else ()
+        return tuple((r, r) for r in (0.0, 1.0) if _risk(regime, generations, r) <= budget)
     until = [_until(regime, generations, r, correction_strength) + 1 for r in _RATIOS[1:]]
     risks = np.asarray(risk.multiplier(regime, until, _RATIOS[1:], correction_strength))
     fits = np.append(_risk(regime, generations, 0.0, correction_strength) <= budget, risks <= budget)
