@@ -41,9 +41,10 @@ def number(name: str, value: float, low: float = 0.0, *, inf: bool = False, abov
     Raises:
         SpecError: it is no number, NaN, too small, or infinite where that has no meaning.
     """
-    if np.ndim(value):
-        raise SpecError(f"{name}: must be one number, got an array of shape {np.shape(value)}; call once for each")
-    value = float(_float64(name, value))
+    array = _float64(name, value)
+    if array.ndim:
+        raise SpecError(f"{name}: must be one number, got an array of shape {array.shape}; call once for each")
+    value = float(array)
     fits = value > low if above else value >= low
     if math.isnan(value) or not fits or (math.isinf(value) and not inf):
         raise SpecError(
@@ -155,7 +156,7 @@ def choice(name: str, value: str, allowed: Iterable[str]) -> str:
     """
     allowed = tuple(allowed)
     if not isinstance(value, str) or value not in allowed:
-        several = "; call once for each" if np.ndim(value) else ""
+        several = "; call once for each" if isinstance(value, list | tuple | np.ndarray) else ""
         raise SpecError(f"{name}: must be one of {', '.join(allowed)}; got {value!r}{several}")
     return value
 

@@ -177,18 +177,31 @@ def _ends(p: np.ndarray, r: np.ndarray, ratio: np.ndarray, k: float) -> np.ndarr
 
 
 def _large_choice(p: np.ndarray, r: np.ndarray, ratio: np.ndarray) -> np.ndarray:
-    below = np.minimum(r - np.where(p > 0.0, r, -np.inf).max(axis=-1, keepdims=True), 0.0)
-    with np.errstate(under="ignore"):
-        v, rest = np.exp(below), -np.expm1(below)
+    """In logarithms, as p, v and delta may be tiny all at once."""
+    with np.errstate(over="ignore", divide="ignore"):
+        below = np.minimum(r - np.where(p > 0.0, r, -np.inf).max(axis=-1, keepdims=True), 0.0)
+        p, rest = np.log(p), np.log(-np.expm1(below))
     goal = np.log1p(ratio)
+
+    def terms(middle: np.ndarray) -> np.ndarray:
+        return p - np.logaddexp(rest, below + middle[:, None])
+
     # at most the whole sum is the top's term, at least every term is that large
-    low, high = np.log(np.where(below == 0.0, p, 0.0).sum(axis=-1)) - goal, np.zeros(len(p))
+    low, high = _log_sum(np.where(below == 0.0, p, -np.inf)) - goal, np.zeros(len(p))
     for _ in range(200):
         middle = 0.5 * (low + high)
-        total = np.log((p / (rest + v * np.exp(middle)[:, None])).sum(axis=-1))
+        total = _log_sum(terms(middle))
         low, high = np.where(total > goal, middle, low), np.where(total > goal, high, middle)
-    found = p / (rest + v * np.exp(0.5 * (low + high))[:, None])
+    found = terms(0.5 * (low + high))
+    with np.errstate(under="ignore"):
+        found = np.exp(found - found.max(axis=-1, keepdims=True))
     return found / found.sum(axis=-1, keepdims=True)
+
+
+def _log_sum(logarithms: np.ndarray) -> np.ndarray:
+    """Logarithm of the sum along the last axis, of which something is finite."""
+    most = logarithms.max(axis=-1)
+    return most + np.log(np.exp(logarithms - most[:, None]).sum(axis=-1))
 
 
 def _iterated(p: np.ndarray, r: np.ndarray, ratio: np.ndarray, k: float) -> np.ndarray:
@@ -236,7 +249,7 @@ def _gain(
     r, k = _rewards(rewards, p), wholes("choices", choices, 1, inf=True)
     shapes = {name: p.shape[:-1], "rewards": r.shape[:-1], "choices": k.shape}
     common_shape("leading shape", **shapes)
-    with np.errstate(under="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         w = np.exp(r - r.max(axis=-1, keepdims=True))
     mean = (p * w).sum(axis=-1)
     return mean, (1.0 - 1.0 / k) * (p * (w - mean[..., None]) ** 2).sum(axis=-1)

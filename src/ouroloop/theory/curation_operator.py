@@ -44,7 +44,7 @@ def factors(p: np.ndarray, r: np.ndarray, k: float | np.ndarray) -> np.ndarray:
     if math.isinf(k):
         return _replicator(p, r)
     loss, gain = _kernel(r.tobytes(), k)
-    with np.errstate(divide="ignore", under="ignore"):
+    with np.errstate(divide="ignore", over="ignore", under="ignore"):
         others = np.exp((k - 1.0) * np.log1p(-np.minimum(p @ loss, 1.0)))  # M^(K-1)
     return others @ gain
 
@@ -76,7 +76,8 @@ def _kernel(rewards: bytes, choices: float) -> tuple[np.ndarray, np.ndarray]:
     to where $e^{-sw}$ of the lowest reward vanishes.
     """
     r = vectors("rewards", np.frombuffer(rewards))
-    shifted = r - r.max()
+    with np.errstate(over="ignore"):
+        shifted = r - r.max()
     if shifted.min() < -_WIDEST:
         raise SpecError(f"rewards: must span at most {_WIDEST:g}, got {-shifted.min():g}")
     nodes = np.arange(math.log(1e-5 / choices), 3.7 - shifted.min() + _SPACING, _SPACING)
@@ -94,6 +95,6 @@ def _kernel(rewards: bytes, choices: float) -> tuple[np.ndarray, np.ndarray]:
 def _replicator(p: np.ndarray, r: np.ndarray) -> np.ndarray:
     """e^r / E e^r; rewards are taken relative to the highest one that has mass, in every row."""
     best = np.where(p > 0.0, r, -np.inf).max(axis=-1, keepdims=True)
-    with np.errstate(under="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         w = np.where(p > 0.0, np.exp(np.minimum(r - best, 0.0)), 0.0)
         return w / (p * w).sum(axis=-1, keepdims=True)

@@ -181,8 +181,9 @@ def median_variance(generation: npt.ArrayLike, n: npt.ArrayLike, unbiased: npt.A
     factor = np.empty(rows.shape)
     for ddof, here in enumerate((~unbiased, unbiased)):
         for k in np.unique(rows[here]):
-            factor[here & (rows == k)] = _log_factor(int(k), 1, ddof)
-    return plain(np.exp(np.multiply(t, factor, out=np.zeros(rows.shape), where=t > 0.0)))
+            factor[here & (rows == k)] = _log_factor(k, 1, ddof)
+    with np.errstate(over="ignore"):
+        return plain(np.exp(np.multiply(t, factor, out=np.zeros(rows.shape), where=t > 0.0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -313,13 +314,17 @@ def replace_log_variance(n_real: int, draws: int, generations: int, dim: int = 1
     return np.cumsum(steps)
 
 
-def _log_factor(n: int, dim: int, ddof: int) -> float:
+def _log_factor(n: float, dim: int, ddof: int) -> float:
     from scipy.special import psi
 
     if n <= whole("dim", dim, 1):
         return -math.inf
-    j = np.arange(1, dim + 1)
-    return float(psi((n - j) / 2).sum() + dim * math.log(2 / (n - ddof)))
+    j = np.arange(1.0, dim + 1.0)
+    left = n - j
+    if left[-1] < 1e4:
+        return float((psi(left / 2) + math.log(2 / (n - ddof))).sum())
+    # psi(x) = log x - 1/(2x) - 1/(12 x^2), so that the logarithms do not cancel
+    return float((np.log1p((ddof - j) / (n - ddof)) - 1.0 / left - 1.0 / left / left / 3.0).sum())
 
 
 def replace_standard_deviation(n_real: int, draws: int, generations: int, ddof: int = 0) -> np.ndarray:

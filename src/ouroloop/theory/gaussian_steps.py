@@ -18,6 +18,7 @@ from ouroloop.errors import SpecError
 __all__ = ["Track", "run"]
 
 _MAX_GENERATIONS = 1_000_000  # of accumulate_subsample, which is stepped
+_FAR = 100.0  # generations, from which on the series is exact to rounding
 
 
 class Track(NamedTuple):
@@ -95,12 +96,16 @@ def _power(matrix: np.ndarray, exponent: np.ndarray) -> np.ndarray:
 
 def _accumulate(t: np.ndarray, n: np.ndarray, ddof: int) -> Track:
     """The product of 1 - 1/(n k^2) as gamma functions; the one of the unbiased covariance as a table."""
-    from scipy.special import gammaln
+    from scipy.special import gammaln, zeta
 
     if ddof:
         return _tabulated(t, n, _unbiased_table)
     base = np.where(n > 1.0, 1.0 / np.sqrt(n), 0.5)  # any value for one row, which has no variance
-    product = gammaln(t + 1.0 - base) + gammaln(t + 1.0 + base) - 2.0 * gammaln(t + 1.0)
+    near = np.minimum(t, _FAR)
+    product = gammaln(near + 1.0 - base) + gammaln(near + 1.0 + base) - 2.0 * gammaln(near + 1.0)
+    # of large numbers the differences are nothing but rounding: the logarithm of the factors beyond t as a series
+    series = sum(base ** (2 * j) / j * zeta(2.0 * j, np.maximum(t, _FAR) + 1.0) for j in (1, 2, 3, 4))
+    product = np.where(t > _FAR, series, product)
     start = gammaln(1.0 - base) + gammaln(1.0 + base)
     variance = np.where(n > 1.0, np.exp(product - start), np.where(t > 0, 0.0, 1.0))
     return Track(1.0 - variance, variance)
@@ -139,7 +144,7 @@ def _subsample_table(last: int, n: float, ddof: int) -> Track:
         return Track(np.ones(last), np.zeros(last))
     k = np.arange(1.0, last + 1.0)
     apart = f + 1.0 - 1.0 / k  # n / U times E d^2, the squared distance of the next batch's mean from the pool's
-    growth = (k * n - 1.0 + (n - 1.0) * f + k / (k + 1.0) * apart) / ((k + 1.0) * n - 1.0)
+    growth = (k - 1.0 / n + (1.0 - 1.0 / n) * f + k / (k + 1.0) * apart / n) / (k + 1.0 - 1.0 / n)
     pool = np.cumprod(np.concatenate([[1.0], growth]))[:last]
     square = np.cumsum(np.concatenate([[1.0 / n], pool * apart / n / (k + 1.0) ** 2]))[:last]
     return Track(square + pool / n * (1.0 - 1.0 / k), f * pool)

@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ouroloop.errors import SpecError
-from ouroloop.theory.arguments import Values, choice, numbers, plain, together, wholes
+from ouroloop.theory.arguments import Values, choice, common_shape, numbers, plain, together, wholes
 from ouroloop.theory.risk import multiplier
 
 __all__ = ["INPUTS", "REGIMES", "mixed_risk", "one_fit_risk", "relabelled_ridge_risk", "relabelled_risk", "risk"]
@@ -72,17 +72,19 @@ def risk(
     t = wholes("generation", generation)
     unit = one_fit_risk(n, dimension, noise_variance)
     ratio = numbers("synthetic_ratio", synthetic_ratio)
+    sizes = {"n": np.shape(n), "dimension": np.shape(dimension), "noise_variance": np.shape(noise_variance)}
+    common_shape("shape", generation=t.shape, **sizes, synthetic_ratio=ratio.shape)
     if regime not in ("fixed_real", "fresh_real") and (ratio != 1.0).any():
         raise SpecError(f"synthetic_ratio: the law of regime '{regime}' is known for 1 alone")
     if choice("inputs", inputs, INPUTS) == "fresh" and regime not in ("replace", "accumulate"):
         raise SpecError(f"inputs: no closed risk of regime '{regime}' with fresh inputs; use inputs='same'")
     if regime == "accumulate" and inputs == "fresh":
-        sizes = {"n": n, "dimension": dimension, "noise_variance": noise_variance}
-        arrays = {name: np.asarray(size, np.float64) for name, size in sizes.items()}  # checked with `unit`
-        return plain(_accumulate_fresh(*together(generation=t, **arrays)))
+        known = (np.asarray(size, np.float64) for size in (n, dimension, noise_variance))  # checked with `unit`
+        return plain(_accumulate_fresh(*np.broadcast_arrays(t, *known)))
     steps = np.where(t > 0.0, multiplier(regime, np.maximum(t, 1.0), ratio), 0.0)
-    steps, unit = together(generation=steps, n=unit)
-    return plain(np.multiply(steps, unit, out=np.zeros(steps.shape), where=steps > 0.0))
+    steps, unit = np.broadcast_arrays(steps, unit)
+    with np.errstate(over="ignore"):
+        return plain(np.multiply(steps, unit, out=np.zeros(steps.shape), where=steps > 0.0))
 
 
 def one_fit_risk(n: npt.ArrayLike, dimension: npt.ArrayLike, noise_variance: npt.ArrayLike) -> Values:
@@ -93,8 +95,10 @@ def one_fit_risk(n: npt.ArrayLike, dimension: npt.ArrayLike, noise_variance: npt
     rows, d = wholes("n", n, 1), wholes("dimension", dimension, 1)
     rows, d, noise = together(n=rows, dimension=d, noise_variance=numbers("noise_variance", noise_variance))
     spare = rows - d - 1.0
-    found = np.divide(noise * d, spare, out=np.full(rows.shape, np.inf), where=spare > 0.0)
-    return plain(np.where((noise == 0.0) & (rows >= d), 0.0, found))
+    share = np.divide(d, spare, out=np.full(rows.shape, np.inf), where=spare > 0.0)
+    with np.errstate(over="ignore"):
+        found = np.multiply(noise, share, out=np.where(rows >= d, 0.0, np.inf), where=noise > 0.0)
+    return plain(found)
 
 
 def _accumulate_fresh(t: np.ndarray, n: np.ndarray, d: np.ndarray, noise: np.ndarray) -> np.ndarray:
@@ -105,7 +109,9 @@ def _accumulate_fresh(t: np.ndarray, n: np.ndarray, d: np.ndarray, noise: np.nda
     k = np.arange(1.0, last + 1.0)
     found = np.zeros(t.shape)
     for rows, dimension, variance in {*zip(n.flat, d.flat, noise.flat, strict=True)}:
-        table = np.concatenate([[0.0], np.cumsum(np.asarray(one_fit_risk(k * rows, dimension, variance)) / k)])
+        with np.errstate(over="ignore"):
+            total = np.minimum(k * rows, np.finfo(np.float64).max)
+            table = np.concatenate([[0.0], np.cumsum(np.asarray(one_fit_risk(total, dimension, variance)) / k)])
         here = (n == rows) & (d == dimension) & (noise == variance)
         found[here] = table[t[here].astype(np.int64)]
     return found

@@ -78,16 +78,16 @@ def multiplier(
     if regime == "replace":
         ratio = numbers("synthetic_ratio", ratio, above=True)
     t, ratio, strength = together(generation=t, synthetic_ratio=ratio, correction_strength=strength)
-    if regime == "fixed_real":
-        return plain(_fixed_real(t, ratio, strength))
     laws = {
         "replace": lambda: 1.0 + t / ratio,
         "accumulate": lambda: _accumulate(t, ratio),
         "accumulate_subsample": lambda: 3.0 * np.asarray(inverse_squares(t + 1.0)) - 2.0,
+        "fixed_real": lambda: _fixed_real(t, ratio, strength),
         "fresh_real": lambda: _fresh_real(t, ratio),
         "real_only": lambda: np.ones(t.shape),
     }
-    return plain(laws[regime]())
+    with np.errstate(divide="ignore", over="ignore", under="ignore"):  # logarithms of 0, risks beyond float64
+        return plain(laws[regime]())
 
 
 def inverse_squares(last: npt.ArrayLike) -> Values:
@@ -110,16 +110,23 @@ def _accumulate(t: np.ndarray, ratio: np.ndarray) -> np.ndarray:
 
 
 def _fixed_real(t: np.ndarray, ratio: np.ndarray, strength: np.ndarray) -> np.ndarray:
-    share = shares_of_model(strength)
-    factor = share * ratio / (1.0 + ratio)
-    power = factor**t
+    share, q = shares_of_model(strength), ratio / (1.0 + ratio)
+    power = _log_power(t, ratio, share)
     kept = 1.0 / (1.0 + ratio * (1.0 - share))
-    noise = ratio / (1.0 + ratio) ** 2 * (1.0 - power**2) / (1.0 - factor**2)
-    return (kept + (1.0 - kept) * power) ** 2 + noise
+    # L/(1+L)^2 (1 - factor^(2t))/(1 - factor^2), factor = q share, in a form that holds for any ratio
+    noise = q * kept / (1.0 + q * share) * -np.expm1(2.0 * power)
+    return (kept + (1.0 - kept) * np.exp(power)) ** 2 + noise
 
 
 def _fresh_real(t: np.ndarray, ratio: np.ndarray) -> np.ndarray:
-    return (1.0 + ratio + ratio * (ratio / (1.0 + ratio)) ** (2.0 * t)) / (1.0 + 2.0 * ratio)
+    q = ratio / (1.0 + ratio)  # the table's form, over 1 + ratio
+    return (1.0 + q * np.exp(2.0 * _log_power(t, ratio, np.ones(ratio.shape)))) / (1.0 + q)
+
+
+def _log_power(t: np.ndarray, ratio: np.ndarray, share: np.ndarray) -> np.ndarray:
+    r"""$t \log\frac{a\lambda}{1+\lambda}$, 0 for t = 0, whatever the rest."""
+    log = np.log(share) - np.log1p(1.0 / ratio)
+    return np.multiply(t, log, out=np.zeros(t.shape), where=t > 0.0)
 
 
 def replace(generations: int, synthetic_ratio: float = 1.0) -> np.ndarray:

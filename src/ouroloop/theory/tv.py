@@ -81,13 +81,15 @@ def bound(
     share = numbers("real_share", real_share, 0.0, 1.0)
     i, rows, c, s, share = together(generation=i, n=rows, constant=c, exponent=s, real_share=share)
     if regime in ("accumulate", "accumulate_subsample"):
-        return plain(c * rows**-s * _accumulated(i, s if regime == "accumulate" else np.zeros_like(s)))
+        sums = _accumulated(i, s if regime == "accumulate" else np.zeros_like(s))
+        with np.errstate(over="ignore"):
+            return plain(c * rows**-s * sums)
     if regime == "replace":
         share = np.zeros_like(share)
     error = c * rows**-s
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         steps = np.where(share > 0.0, -np.expm1(i * np.log1p(-share)) / share, i)
-    return plain(np.where(i > 0.0, error * steps, 0.0))
+        return plain(np.where(i > 0.0, error * steps, 0.0))
 
 
 def _accumulated(generation: np.ndarray, exponent: np.ndarray) -> np.ndarray:

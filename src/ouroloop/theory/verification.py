@@ -183,18 +183,19 @@ def classifier_accuracy(
     0.6087
     """
     choice("formula", formula, ridge_classifier.FORMULAS)
-    kept = np.asarray(kept_share(label_noise, keep_correct, keep_wrong))
-    wrong = numbers("keep_wrong", keep_wrong) * numbers("label_noise", label_noise)
-    n, m, p, mu, alpha, wrong, gamma = together(
+    n, m, p, mu, noise, right, wrong, gamma = together(
         n_real=wholes("n_real", n_real),
         n_synthetic=wholes("n_synthetic", n_synthetic),
         dimension=wholes("dimension", dimension, 1),
         signal=numbers("signal", signal),
-        label_noise=kept,
-        keep_wrong=wrong,
+        label_noise=numbers("label_noise", label_noise, 0.0, 1.0),
+        keep_correct=numbers("keep_correct", keep_correct, 0.0, 1.0),
+        keep_wrong=numbers("keep_wrong", keep_wrong, 0.0, 1.0),
         ridge=numbers("ridge", ridge),
     )
-    for name, values in (("signal", mu), ("ridge", gamma), ("dimension", p)):
+    alpha, wrong = np.asarray(kept_share(noise, right, wrong)), wrong * noise
+    sizes = {"signal": mu, "ridge": gamma, "dimension": p, "n_real": n, "n_synthetic": m}
+    for name, values in sizes.items():
         if (values > _HUGE).any() or ((values > 0.0) & (values < 1.0 / _HUGE)).any():
             raise SpecError(f"{name}: must be 0 or from {1 / _HUGE:g} to {_HUGE:g}, as its square is needed")
     if (n + alpha * m == 0.0).any():
