@@ -99,9 +99,12 @@ FAMILIES: dict[str, dict[str, str]] = {
         "kernel_loop": "ouroloop.experiments.kernel_density:KernelLoop",
         "kernel_mixture": "ouroloop.experiments.kernel_density:KernelMixture",
         "linear_verifier": "ouroloop.experiments.linear_verifier:LinearVerifier",
+        "mixed_regression": "ouroloop.experiments.regressions:MixedRegression",
         "regression_loop": "ouroloop.experiments.closed_loops:RegressionLoop",
+        "relabelled_regression": "ouroloop.experiments.regressions:RelabelledRegression",
         "ridge_classifier": "ouroloop.experiments.ridge_classifier:RidgeClassifier",
         "tabular_classifier": "ouroloop.experiments.tabular_classifier:TabularClassifier",
+        "weighted_loop": "ouroloop.experiments.weighted_loop:WeightedLoop",
     },
 }
 

@@ -73,7 +73,13 @@ def test_every_regime_is_the_generic_loops(regime):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"data": TILTED}, {"shard_rows": 7}, {"generator": {"kind": "gaussian", "estimator": "unbiased"}}]
+    "fields",
+    [
+        {"data": TILTED},
+        {"shard_rows": 7},
+        {"generator": {"kind": "gaussian", "estimator": "unbiased"}},
+        {"generator": {"kind": "gaussian", "sampling_bias": 0.8}},
+    ],
 )
 def test_targets_shards_and_estimators_are_the_generic_loops(fields):
     arms = [

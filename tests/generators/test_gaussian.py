@@ -74,6 +74,13 @@ def test_samples_are_the_documented_formula() -> None:
     np.testing.assert_array_equal(model.sample(11, key=Key(7)).x, expected)
 
 
+def test_a_sampling_bias_draws_the_same_rows_nearer_to_the_mean() -> None:
+    faithful, biased = (fit(sampling_bias=bias).sample(11, key=Key(7)).x for bias in (1.0, 0.25))
+    mean = fit().mean
+    np.testing.assert_allclose(biased - mean, (faithful - mean) / 2, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(fit(sampling_bias=0.25).covariance, fit().covariance)
+
+
 def test_samples_have_the_fitted_moments() -> None:
     n, model = 200_000, fit()
     x = model.sample(n, key=Key(3)).x

@@ -44,6 +44,19 @@ def test_fit_equals_scikit_learns(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", TYPES)
+def test_a_sampling_bias_shrinks_the_components_and_leaves_their_places(kind: str) -> None:
+    faithful, biased = (
+        fit(data(), components=3, covariance_type=kind, sampling_bias=bias).sample(3000, key=Key(4)).x
+        for bias in (1.0, 0.25)
+    )
+    nearest = np.argmin(np.linalg.norm(faithful[:, None] - CENTRES, axis=-1), axis=1)
+    for component in range(3):
+        a, b = faithful[nearest == component], biased[nearest == component]
+        np.testing.assert_allclose(b.mean(axis=0), CENTRES[component], atol=0.15)
+        np.testing.assert_allclose(b.std(axis=0), a.std(axis=0) / 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", TYPES)
 def test_samples_have_the_models_moments(kind: str) -> None:
     model = fit(data(), components=3, covariance_type=kind)
     assert model.fitted is not None

@@ -8,6 +8,7 @@ of the training rows and touch only the rows that enter or leave, about 1.5 k a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -119,7 +120,8 @@ class Grid:
 
     def _draw(self, state: State, k: int, streams: Sequence[Key]) -> tuple[np.ndarray, np.ndarray]:
         """Rows less the target's mean as drawn and as corrected, both (A, S, k, d)."""
-        centre, root = (state.mean - self.target.moments[0])[:, :, None], factor(state.covariance)
+        centre = (state.mean - self.target.moments[0])[:, :, None]
+        root = math.sqrt(self.generator.sampling_bias) * factor(state.covariance)
         raw = np.empty((*state.mean.shape[:2], k, self.target.dim))
         rows = np.empty_like(raw)
         for shard, begin in enumerate(range(0, k, self.shard_rows)):

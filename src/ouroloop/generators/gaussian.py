@@ -4,12 +4,16 @@ r"""One multivariate normal distribution, fitted in closed form from running sum
           \hat\Sigma = \frac1{n - c} \sum_i (x_i - \hat\mu)(x_i - \hat\mu)^\top + \epsilon I,
           \qquad c = 0 \text{ (mle)}, \; 1 \text{ (unbiased)}
 
-Samples are :math:`x = \hat\mu + z F` with :math:`z` from ``key.rng().standard_normal((n, d))`` and
-:math:`F = \hat\Sigma^{1/2}`, see `factor`. The vectorised backend draws the same numbers.
+Samples are :math:`x = \hat\mu + \sqrt{b}\,z F` with :math:`z` from ``key.rng().standard_normal((n, d))``,
+:math:`F = \hat\Sigma^{1/2}` (see `factor`) and the sampling bias b. The vectorised backend draws the same numbers.
+
+Source:
+    Alemohammad et al., Self-Consuming Generative Models Go MAD, arXiv 2307.01850 (sampling bias).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple, Self
@@ -22,7 +26,16 @@ from ouroloop.generators.classical import Classical, Fitted, Rows, check_trainin
 from ouroloop.keys import Key
 from ouroloop.pool import Pool
 
-__all__ = ["Gaussian", "Moments", "Statistics", "factor", "moments", "statistics"]
+__all__ = ["Gaussian", "Moments", "SamplingBias", "Statistics", "factor", "moments", "statistics"]
+
+SamplingBias = Annotated[
+    float,
+    Field(
+        gt=0,
+        allow_inf_nan=False,
+        description="factor of the variance of what is drawn: below 1 trades variety for quality (MAD)",
+    ),
+]
 
 
 class Statistics(NamedTuple):
@@ -129,6 +142,7 @@ class Gaussian(Classical[Moments]):
     regularisation: Annotated[
         float, Field(ge=0, allow_inf_nan=False, description="added to every variance, in squared units of the data")
     ] = 0.0
+    sampling_bias: SamplingBias = 1.0
 
     @property
     def mean(self) -> np.ndarray:
@@ -185,7 +199,7 @@ class Gaussian(Classical[Moments]):
         return moments(found, divisor=self._divisor(found.n), regularisation=self.regularisation, origin=origin)
 
     def _draw(self, model: Moments, n: int, rng: np.random.Generator) -> np.ndarray:
-        return model.mean + rng.standard_normal((n, len(model.mean))) @ model.factor
+        return model.mean + rng.standard_normal((n, len(model.mean))) @ (math.sqrt(self.sampling_bias) * model.factor)
 
     def _pack(self, model: Moments) -> dict[str, np.ndarray]:
         return {"mean": model.mean, "covariance": model.covariance, "factor": model.factor}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
@@ -11,7 +12,7 @@ from pydantic import Field
 
 from ouroloop.errors import DataError, PartError
 from ouroloop.generators.classical import Classical, Rows
-from ouroloop.generators.gaussian import factor
+from ouroloop.generators.gaussian import SamplingBias, factor
 from ouroloop.keys import Key
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ class GaussianMixture(Classical[Mixture]):
 
     Fine-tuning starts expectation maximisation at the weights, means and precisions of `previous`, if it has
     the same number of components and covariance type; otherwise, and from scratch, at `initialisation`.
-    A fit that stops at `max_iterations` is used as it is; see `converged`.
+    A fit that stops at `max_iterations` is used as it is; see `converged`. The sampling bias scales the components'
+    variances, not the distances between them.
     """
 
     components: Annotated[int, Field(ge=1, description="number of normal distributions")] = 8
@@ -57,6 +59,7 @@ class GaussianMixture(Classical[Mixture]):
     initialisation: Annotated[
         Literal["kmeans", "k-means++", "random", "random_from_data"], Field(description="where the first guess is from")
     ] = "kmeans"
+    sampling_bias: SamplingBias = 1.0
 
     @property
     def converged(self) -> bool:
@@ -134,7 +137,7 @@ class GaussianMixture(Classical[Mixture]):
     def _draw(self, model: Mixture, n: int, rng: np.random.Generator) -> np.ndarray:
         weights = model.weights / model.weights.sum()
         component = rng.choice(len(weights), size=n, p=weights)
-        z = rng.standard_normal((n, model.means.shape[1]))
+        z = math.sqrt(self.sampling_bias) * rng.standard_normal((n, model.means.shape[1]))
         if self.covariance_type in ("diag", "spherical"):
             scale = np.sqrt(model.covariances)[component]
             return model.means[component] + z * (scale if scale.ndim == 2 else scale[:, None])

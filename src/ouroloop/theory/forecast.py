@@ -19,6 +19,8 @@ __all__ = ["BOUNDS", "VALIDITIES", "Forecast", "corrects_nothing", "forecasts_fo
 VALIDITIES = ("exact", "asymptotic", "sufficient bound", "heuristic")
 BOUNDS = ("upper", "lower")
 _DERIVED = "derived in docs/theory.md"
+_KAZDAN = "Kazdan et al., arXiv 2410.16713 (replace, accumulate); " + _DERIVED
+_MAD = "Alemohammad et al., arXiv 2307.01850 (sampling bias, many rows); " + _DERIVED
 _SCSC = "Gillman et al., arXiv 2402.07087, Theorem 4.3"
 _KEEPS_ALL = ("identity", "ideal", "histogram", "cluster", "transport")  # correctors that never drop a row
 
@@ -129,6 +131,11 @@ class _Loop:
     def ddof(self) -> int:
         return int(self.spec["generator"].get("estimator") == "unbiased")
 
+    @property
+    def stretch(self) -> float:
+        """s^2, by which sampling multiplies the variance."""
+        return float(self.spec["generator"].get("sampling_bias", 1.0))
+
 
 def forecasts_for(spec: Mapping[str, Any], n_real: int, dim: int) -> list[Forecast]:
     """Every closed form that applies to a loop; the best one of a metric first.
@@ -189,7 +196,7 @@ def _gaussian(loop: _Loop) -> Iterator[Forecast]:
 def _distance(loop: _Loop, rows: Plan, strength: float) -> Iterator[Forecast]:
     """Forecast of 'gaussian_w2' where it compares the model itself with the true target."""
     target = loop.target
-    if target is None or target[1] <= 0 or loop.ddof:
+    if target is None or target[1] <= 0 or loop.ddof or loop.stretch != 1.0:
         return
     mean, variance = target
     for metric in loop.spec["metrics"]:
@@ -243,8 +250,9 @@ def _sampled_moments(loop: _Loop, rows: Plan, strength: float) -> Iterator[Forec
     if target is None or target[1] <= 0 or measured < 2 or held_out < 2 or _elsewhere(loop, max(measured, held_out)):
         return
     ridge = float(loop.spec["generator"].get("regularisation", 0.0)) / target[1]
-    law = gaussian.moments(rows, strength, ridge=ridge, ddof=loop.ddof)
-    square = law.mean_square + law.variance / measured + 1.0 / held_out
+    law = gaussian.moments(rows, strength, sampler_distortion=loop.stretch, ridge=ridge, ddof=loop.ddof)
+    drawn = loop.stretch * law.variance
+    square = law.mean_square + drawn / measured + 1.0 / held_out
     root = math.sqrt(2.0) * math.exp(math.lgamma((loop.dim + 1) / 2) - math.lgamma(loop.dim / 2))
     values = math.sqrt(target[1]) * root * np.sqrt(square)
     yield Forecast(
@@ -262,11 +270,11 @@ def _sampled_moments(loop: _Loop, rows: Plan, strength: float) -> Iterator[Forec
         yield Forecast(
             metric="trace_ratio",
             label="Gaussian loop",
-            source="Kazdan et al., arXiv 2410.16713 (replace, accumulate); " + _DERIVED,
+            source=_KAZDAN if loop.stretch == 1.0 else _MAD,
             validity="exact",
             note="for any number of rows, with the noise of the held-out ones",
             units="",
-            values=law.variance * freedom / (freedom - 2.0),
+            values=drawn * freedom / (freedom - 2.0),
         )
 
 
@@ -287,7 +295,7 @@ def _log_determinant(loop: _Loop) -> Iterator[Forecast]:
         validity="exact",
         note="mean of the logarithm, the typical path; with the bias of generated and held-out rows",
         units="nats",
-        values=law + generated - real,
+        values=law + generated - real + loop.dim * math.log(loop.stretch) * np.arange(1.0, len(law) + 1.0),
     )
 
 
@@ -327,7 +335,7 @@ def _stability(loop: _Loop) -> Iterator[Forecast]:
         metric="contraction_factor",
         label="SCSC certificate",
         source=_SCSC,
-        validity="sufficient bound" if memoryless and gaussian_model else "heuristic",
+        validity="sufficient bound" if memoryless and gaussian_model and loop.stretch <= 1.0 else "heuristic",
         note="misfit L eps / alpha taken as 0; below 1 certifies local stability, no value means no certificate"
         + where,
         units="per generation",
@@ -340,9 +348,9 @@ def _stability(loop: _Loop) -> Iterator[Forecast]:
         validity="asymptotic" if memoryless and gaussian_model else "heuristic",
         note="population limit of a well-specified exponential family" + where,
         units="per generation",
-        values=np.asarray(stability.spectral_radius(ratios, strength)),
+        values=np.asarray(stability.spectral_radius(ratios, strength, max(loop.stretch, 1.0))),  # mean's or variance's
     )
-    if loop.regime == "fixed_real":
+    if loop.regime == "fixed_real" and loop.stretch == 1.0:
         yield Forecast(
             metric="risk_multiplier",
             label="fixed real data",

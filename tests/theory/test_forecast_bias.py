@@ -1,0 +1,95 @@
+"""Forecasts of loops whose sampler has a bias, against loops of rows drawn one by one here."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from ouroloop.spec import Spec
+from ouroloop.theory.forecast import Forecast, forecasts_for
+
+N, GENERATED, HELD_OUT, GENERATIONS, REPLICAS = 30, 50, 80, 5, 2000
+
+
+def laws(regime: str, bias: float) -> dict[str, Forecast]:
+    spec = Spec.from_mapping(
+        {
+            "generations": GENERATIONS,
+            "data": {"kind": "gaussian", "n": N, "held_out": HELD_OUT},
+            "generator": {"kind": "gaussian", "sampling_bias": bias},
+            "regime": {"kind": regime, "synthetic_ratio": 1.0},
+            "metrics": [
+                "moments",
+                {"kind": "gaussian_w2", "of": "model", "mean": [0, 0], "covariance": [[1, 0], [0, 1]]},
+            ],
+            "evaluation": {"n": GENERATED},
+        }
+    ).resolved()
+    return {f"{f.metric}, {f.label}": f for f in reversed(forecasts_for(spec, N, 2))}
+
+
+def measured(regime: str, bias: float) -> dict[str, np.ndarray]:
+    """Mean error, trace ratio and log-determinant ratio of drawn rows, (REPLICAS, GENERATIONS + 1)."""
+    rng = np.random.default_rng(5)
+    real = training = rng.standard_normal((REPLICAS, N, 2))
+    found: dict[str, list[np.ndarray]] = {"mean_error": [], "trace_ratio": [], "logdet_ratio": []}
+    for _ in range(GENERATIONS + 1):
+        mean = training.mean(axis=1, keepdims=True)
+        away = training - mean
+        root = np.linalg.cholesky(np.einsum("rni,rnj->rij", away, away) / training.shape[1])
+        shown, reference = _drawn(rng, mean, root, bias, GENERATED), rng.standard_normal((REPLICAS, HELD_OUT, 2))
+        (m, c), (real_m, real_c) = _moments(shown), _moments(reference)
+        found["mean_error"].append(np.linalg.norm(m - real_m, axis=-1))
+        found["trace_ratio"].append(np.trace(c, axis1=1, axis2=2) / np.trace(real_c, axis1=1, axis2=2))
+        found["logdet_ratio"].append(np.linalg.slogdet(c)[1] - np.linalg.slogdet(real_c)[1])
+        drawn = _drawn(rng, mean, root, bias, N)
+        fresh = rng.standard_normal(real.shape)
+        training = {
+            "replace": drawn,
+            "fixed_real": np.concatenate([real, drawn], axis=1),
+            "fresh_real": np.concatenate([fresh, drawn], axis=1),
+        }[regime]
+    return {name: np.stack(values, axis=1) for name, values in found.items()}
+
+
+def _drawn(rng: np.random.Generator, mean: np.ndarray, root: np.ndarray, bias: float, n: int) -> np.ndarray:
+    return mean + math.sqrt(bias) * rng.standard_normal((REPLICAS, n, 2)) @ root.swapaxes(1, 2)
+
+
+def _moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    mean = x.mean(axis=1)
+    away = x - mean[:, None]
+    return mean, np.einsum("rni,rnj->rij", away, away) / (x.shape[1] - 1)
+
+
+@pytest.mark.parametrize("bias", [0.7, 0.9, 1.2])
+@pytest.mark.parametrize("regime", ["replace", "fixed_real", "fresh_real"])
+def test_moments_of_a_biased_loop(regime: str, bias: float) -> None:
+    found, values = laws(regime, bias), measured(regime, bias)
+    names = {"mean_error": "Gaussian loop", "trace_ratio": "Gaussian loop"}
+    if regime == "replace":
+        names["logdet_ratio"] = "Wishart product"
+    for metric, label in names.items():
+        law, got = found[f"{metric}, {label}"], values[metric]
+        allowed = law.error if law.error is not None else 0.06 * law.values
+        error = 4 * got.std(axis=0) / math.sqrt(REPLICAS)
+        np.testing.assert_array_less(np.abs(got.mean(axis=0) - law.values), allowed + error)
+
+
+def test_a_biased_loop_is_not_given_the_laws_of_a_faithful_one() -> None:
+    faithful, biased = laws("fixed_real", 1.0), laws("fixed_real", 1.2)
+    assert set(faithful) - set(biased) == {
+        "gaussian_w2, Gaussian loop, second order",
+        "risk_multiplier, fixed real data",
+    }
+    radius = "contraction_factor, spectral radius"
+    assert biased[radius].values[1] == pytest.approx(1.2 * faithful[radius].values[1])
+    assert laws("fixed_real", 0.5)[radius].values[1] == faithful[radius].values[1]  # that of the mean
+    certificate = "contraction_factor, SCSC certificate"
+    assert [laws("fixed_real", b)[certificate].validity for b in (0.8, 1.0, 1.2)] == [
+        "sufficient bound",
+        "sufficient bound",
+        "heuristic",
+    ]
