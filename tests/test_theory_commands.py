@@ -1,5 +1,6 @@
 """forecast, plan, estimate and verify-data through the command line."""
 
+import re
 import subprocess
 import sys
 
@@ -9,7 +10,9 @@ import yaml
 from typer.testing import CliRunner
 
 from ouroloop.cli import app
+from ouroloop.errors import SpecError
 from ouroloop.study import Study, run_study
+from ouroloop.theory.verification import classifier_accuracy
 
 RUNNER = CliRunner()
 SPEC = {
@@ -88,6 +91,44 @@ def test_plan_of_a_classifier_says_whether_synthetic_rows_help(tmp_path):
     code, text = call("plan", "--n-real", 100, "--dimension", 50, "--label-noise", 0.9)
     assert code == 0, text
     assert "they do not help" in text
+
+
+def test_plan_in_rows_says_what_breaks_first(tmp_path):
+    code, text = call("plan", "--n-real", 100, "--dimension", 5, "--rows", 500, "--budget", 1.55, "-o", tmp_path)
+    assert code == 0, text
+    assert "5 (rows)" in text
+    assert "up to 400" in text  # synthetic rows beside 100 real ones
+    assert (tmp_path / "phases-budget.png").stat().st_size > 5000
+    assert max(map(len, text.splitlines()[:8])) <= 100
+
+
+def test_plan_takes_a_risk_itself():
+    relative = call("plan", "--n-real", 100, "--dimension", 5, "--budget", 1.88)
+    assert relative[0] == 0, relative[1]
+    assert call("plan", "--n-real", 100, "--dimension", 5, "--risk", 0.1)[1] == relative[1]  # one fit has 5 / 94
+    assert call("plan", "--n-real", 100, "--dimension", 5, "--risk", 0.094, "--model", "gaussian")[0] == 0
+    for arguments, match in (
+        (("--n-real", 100, "--dimension", 5, "--risk", 0.05), "you need at least 107 real rows"),
+        (("--risk", 0.05), "risk: needs --n-real"),
+        (("--rows", 50), "rows: needs --n-real"),
+        (("--n-real", 100, "--rows", 50), "fewer than the 100 real rows"),
+        (("--n-real", 100, "--risk", 5, "--budget", 2), "not both"),
+        (("--n-real", 100, "--risk", 5, "--model", "forest"), "model: must be one of"),
+    ):
+        with pytest.raises(SpecError, match=match):
+            RUNNER.invoke(app, ["plan", *map(str, arguments)], catch_exceptions=False)
+
+
+def test_plan_says_how_good_a_verifier_must_be():
+    setting = ("plan", "--n-real", 200, "--label-noise", 0.3, "--keep-correct", 0.9)
+    code, text = call(*setting)
+    assert code == 0, text
+    bound = float(re.findall(r"do no harm *│ at most ([0-9.]+)", text)[0])
+    accuracy = [classifier_accuracy(200, 200, 100, 1.0, 0.3, 0.9, bound + d, 1.0) for d in (-1e-3, 1e-3)]
+    assert accuracy[0] > classifier_accuracy(200, 0, 100, 1.0, 0.3, 0.9, 1.0, 1.0) > accuracy[1]
+    assert "none does: keep_wrong 0 reaches" in call(*setting, "--accuracy", 0.84)[1]
+    assert "any; yours 1" in call(*setting, "--accuracy", 0.6)[1]
+    assert "do no harm" not in call(*setting, "--synthetic-ratio", 0)[1]
 
 
 @pytest.mark.parametrize("option", [("--budget", "0.5"), ("--generations", "0"), ("--label-noise", "1.5")])

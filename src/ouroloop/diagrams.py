@@ -10,7 +10,7 @@ import numpy as np
 
 from ouroloop.errors import DataError
 from ouroloop.report.axis import GENERATIONS, Axis
-from ouroloop.theory import stability
+from ouroloop.theory import risk, stability
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
     from ouroloop.theory.forecast import Forecast
 
-__all__ = ["draw_forecasts", "draw_loop_phases", "draw_verification_phases"]
+__all__ = ["draw_budget_phases", "draw_forecasts", "draw_loop_phases", "draw_verification_phases"]
 
 _DASHES = {"exact": "-", "asymptotic": (0, (6, 2)), "sufficient bound": (0, (1, 2)), "heuristic": (0, (3, 2, 1, 2))}
 _CELLS = 241
+_TIMES = 40  # generations at which the worst is looked for
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -76,13 +77,22 @@ def draw_forecasts(forecasts: Mapping[str, Sequence[Forecast]], path: Path, axis
     return _save(figure, path)
 
 
-def draw_loop_phases(path: Path, *, sampler_distortion: float = 1.0, ratio: float | None = None) -> Path:
-    """Synthetic ratio x correction strength: how fast the loop contracts, and where it is stable.
+def draw_loop_phases(
+    path: Path,
+    *,
+    sampler_distortion: float = 1.0,
+    ratio: float | None = None,
+    budget: float | None = None,
+    generations: int = 10,
+) -> Path:
+    """Synthetic ratio x correction strength: how fast the loop contracts, where it is stable and within a budget.
 
     Args:
         path: .png, .pdf or .svg.
         sampler_distortion: s^2 of the sampler.
         ratio: the user's own ratio, marked by a line.
+        budget: risk of fixed_real, over that of the real data, that no generation up to the last may exceed.
+        generations: the last one.
     """
     ratios, strengths = np.geomspace(0.05, 20.0, _CELLS), np.geomspace(0.01, 10.0, _CELLS)
     x, y = np.meshgrid(ratios, strengths)
@@ -95,12 +105,61 @@ def draw_loop_phases(path: Path, *, sampler_distortion: float = 1.0, ratio: floa
     )
     _line(axes, x, y, certified, 0.0, "k", ":", "certified to the left (sufficient)")
     _line(axes, x, y, radius, 1.0, "k", "-", "unstable to the right (exact)")
+    if budget is not None:
+        steps = np.unique(np.geomspace(1, generations, _TIMES).round().astype(int))
+        worst = np.max([np.asarray(risk.multiplier("fixed_real", int(t) + 1, x, y)) for t in steps], axis=0)
+        label = f"fixed_real within {budget:.3g} times the risk for {generations} generations: above"
+        _line(axes, x, y, worst, budget, "tab:green", "-.", label)
     if ratio:
         axes.axvline(ratio, color="tab:blue", lw=1, label=f"synthetic_ratio {ratio:g}")
     axes.set(xscale="log", yscale="log", xlabel="synthetic_ratio", ylabel="correction_strength")
     axes.set_title(f"error's factor a generation, sampler distortion s² = {sampler_distortion:g}", fontsize=9)
     figure.colorbar(mesh, label="spectral radius (2: two or more)")
     figure.legend(loc="outside lower center", fontsize=7, frameon=False, ncols=2)
+    return _save(figure, path)
+
+
+def draw_budget_phases(
+    path: Path, budget: float, generations: int, *, ratio: float | None = None, rows: float | None = None
+) -> Path:
+    """Synthetic ratio x generation, a panel a regime: the risk, and where it leaves the budget.
+
+    Args:
+        path: .png, .pdf or .svg.
+        budget: allowed risk over that of the real data alone.
+        generations: the user's last one, and `ratio` the synthetic ratio: marked by a dot.
+        rows: the most that can be trained on, per real row.
+    """
+    from matplotlib.colors import TwoSlopeNorm
+
+    ratios, times = np.geomspace(0.01, 100.0, _CELLS), np.unique(np.geomspace(1, max(100, 10 * generations), _CELLS))
+    x, y = np.meshgrid(ratios, np.unique(times.round()))
+    figure = _figure(7.6, 6.2)
+    grid = figure.subplots(2, 2, sharex=True, sharey=True)
+    panels, mesh, norm = grid.ravel(), None, TwoSlopeNorm(1.0, 0.5, 3.0)  # blue: better than the real data alone
+    for axes, regime in zip(panels, ("fixed_real", "fresh_real", "accumulate", "replace"), strict=True):
+        values = np.asarray(risk.multiplier(regime, y + 1.0, x))
+        mesh = axes.pcolormesh(
+            x, y, np.clip(values, 0.5, 3.0), cmap="RdYlBu_r", norm=norm, shading="auto", rasterized=True
+        )
+        _line(axes, x, y, values, budget, "k", "-", f"budget {budget:.3g}")
+        trained = {"replace": x, "accumulate": 1.0 + y * x}.get(regime, 1.0 + x)
+        if rows is not None:
+            _line(axes, x, y, trained, rows, "tab:green", "--", f"{rows:.3g} rows trained on per real row")
+        if ratio:
+            axes.plot([ratio], [generations], "o", color="tab:blue", mec="w", label="yours")
+        axes.set_title(regime, loc="left", fontsize=9)
+        axes.set(xscale="log", yscale="log", ylim=(1.0, times[-1]))
+        axes.tick_params(labelsize=7)
+    for axes in grid[1]:
+        axes.set_xlabel("synthetic_ratio", fontsize=8)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("generation", fontsize=8)
+    figure.suptitle("risk over that of the real data alone, without correction", fontsize=9)
+    if mesh is not None:
+        figure.colorbar(mesh, ax=panels.tolist(), label="risk (3: three or more)")
+    found = {text: line for axes in panels for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(list(found.values()), list(found), loc="outside lower center", fontsize=7, frameon=False, ncols=3)
     return _save(figure, path)
 
 
@@ -111,7 +170,8 @@ def draw_verification_phases(path: Path, accuracy: np.ndarray, grid: Mapping[str
         path: .png, .pdf or .svg.
         accuracy: float64 (len(keep_wrong), len(label_noise)).
         grid: "label_noise" and "keep_wrong", the axes' values.
-        marks: baseline (accuracy of the real data alone), keep_correct, and label_noise, keep_wrong of the user.
+        marks: baseline (accuracy of the real data alone), wanted (accuracy), keep_correct, and label_noise, keep_wrong
+            of the user.
     """
     noise, wrong = grid["label_noise"], grid["keep_wrong"]
     x, y = np.meshgrid(noise, wrong)
@@ -131,6 +191,8 @@ def draw_verification_phases(path: Path, accuracy: np.ndarray, grid: Mapping[str
             "--",
             f"as good as real data alone ({marks['baseline']:.3f})",
         )
+    if marks.get("wanted") is not None:
+        _line(axes, x, y, accuracy, marks["wanted"], "tab:green", "-.", f"accuracy {marks['wanted']:g}")
     if marks.get("label_noise") is not None and marks.get("keep_wrong") is not None:
         axes.plot([marks["label_noise"]], [marks["keep_wrong"]], "o", color="tab:blue", label="yours")
     axes.set(xlabel="label_noise", ylabel="keep_wrong")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ouroloop.console_tables import number_text, print_tables, text_table
+from ouroloop.plan_command import EXAMPLES, plan
 
 if TYPE_CHECKING:
     from ouroloop.theory.forecast import Forecast
@@ -23,33 +26,12 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog="Examples:  ouroloop forecast spec.yaml  |  ouroloop forecast scsc-gaussian -o forecast.png",
     )(forecast)
-    app.command(
-        epilog="Examples:  ouroloop plan --budget 1.5 --generations 20  |  "
-        "ouroloop plan --n-real 500 --dimension 20 --label-noise 0.2 --keep-wrong 0.3",
-    )(plan)
+    app.command(epilog=EXAMPLES)(plan)
     app.command(epilog="Example:  ouroloop estimate runs/demo --fit 5")(estimate)
     app.command(
         name="verify-data",
         epilog="Example:  ouroloop verify-data checked.csv --label label --truth truth --kept kept",
     )(verify_data)
-
-
-def _print(*tables: Any) -> None:
-    from rich.console import Console
-
-    console = Console()
-    wide = Console(width=None if console.is_terminal else 160)
-    for table in tables:
-        wide.print(table)
-
-
-def _table(title: str, *columns: str) -> Any:
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
 
 
 def forecast(
@@ -72,13 +54,13 @@ def forecast(
     for arm, laws in found.items():
         shown = _generations(laws)
         heads = [escape(axis.at(t)) if axis.texts else f"t = {t}" for t in shown]
-        table = _table(escape(arm) or "forecast", "metric", "law", "validity", *heads)
+        table = text_table(escape(arm) or "forecast", "metric", "law", "validity", *heads)
         for law in laws:
-            table.add_row(law.metric, escape(law.label), law.validity, *(_number(law.values[t]) for t in shown))
+            table.add_row(law.metric, escape(law.label), law.validity, *(number_text(law.values[t]) for t in shown))
             notes[
                 f"{law.metric}, {law.label}: {law.note or 'no assumptions beyond the specification'}. {law.source}"
             ] = None
-        _print(table)
+        print_tables(table)
     print("\n".join(notes))
     if out is not None:
         from ouroloop.diagrams import draw_forecasts
@@ -90,117 +72,6 @@ def _generations(laws: list[Forecast]) -> list[int]:
     last = max((len(law.values) for law in laws), default=1) - 1
     steps = [t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if t < last]
     return sorted({0, last, *steps[-6:]})
-
-
-def _number(value: float) -> str:
-    import math
-
-    return f"{value:.4g}" if math.isfinite(value) else ("∞" if value > 0 else "–")
-
-
-def plan(
-    budget: Annotated[float, typer.Option(min=1.0, help="Allowed risk over that of the real data alone.")] = 1.5,
-    generations: Annotated[int, typer.Option(min=1, help="Generations that must stay within the budget.")] = 10,
-    synthetic_ratio: Annotated[float, typer.Option(min=0, help="Synthetic per real row that you would mix in.")] = 1.0,
-    correction_strength: Annotated[float, typer.Option(min=0, help="Of a corrector as good as real data.")] = 0.0,
-    sampler_distortion: Annotated[
-        float, typer.Option(help="s²: by what your sampler inflates variance; see: ouroloop estimate")
-    ] = 1.0,
-    n_real: Annotated[int | None, typer.Option(min=1, help="Real labelled rows: plan for a classifier too.")] = None,
-    dimension: Annotated[int, typer.Option(min=1, help="Features of that classifier.")] = 100,
-    signal: Annotated[float, typer.Option(min=0, help="Half the distance between its classes, in noise units.")] = 1.0,
-    label_noise: Annotated[float, typer.Option(min=0, max=1, help="Share of wrong synthetic labels.")] = 0.1,
-    keep_correct: Annotated[float, typer.Option(min=0, max=1, help="Verifier: share of right labels kept.")] = 1.0,
-    keep_wrong: Annotated[float, typer.Option(min=0, max=1, help="Verifier: share of wrong labels kept.")] = 1.0,
-    ridge: Annotated[float, typer.Option(min=0, help="Ridge of the classifier.")] = 1.0,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the phase diagrams.")] = None,
-) -> None:
-    """How much synthetic data, under which regime, how strongly corrected, and when it breaks."""
-    from ouroloop.theory import planner
-
-    title = f"risk at most {budget:g} times that of the real data, {generations} generations, ratio {synthetic_ratio:g}"
-    table = _table(title, "regime", "risk", "breaks at generation", "synthetic_ratio may be", "strength needed", "note")
-    for answer in planner.plan(
-        budget,
-        generations,
-        synthetic_ratio,
-        correction_strength=correction_strength,
-        sampler_distortion=sampler_distortion,
-    ):
-        strength = "no law known" if answer.strength is None else _number(answer.strength)
-        table.add_row(
-            answer.regime,
-            _number(answer.risk),
-            "never" if answer.breaks_at is None and answer.risk == answer.risk else str(answer.breaks_at or "unknown"),
-            ", ".join(map(_interval, answer.ratios)) or "none",
-            strength,
-            answer.note,
-        )
-    _print(table)
-    if out is not None:
-        from ouroloop.diagrams import draw_loop_phases
-
-        path = out / "phases-loop.png"
-        print(f"figure: {draw_loop_phases(path, sampler_distortion=sampler_distortion, ratio=synthetic_ratio)}")
-    if n_real is not None:
-        _plan_classifier(n_real, synthetic_ratio, dimension, signal, label_noise, keep_correct, keep_wrong, ridge, out)
-
-
-def _interval(pair: tuple[float, float]) -> str:
-    low, high = pair
-    if low == high:
-        return f"{low:g}"
-    if low == 0.0:
-        return "any" if high >= 1e4 else f"up to {high:.3g}"
-    return f"{low:.3g} and more" if high >= 1e4 else f"{low:.3g} to {high:.3g}"
-
-
-def _plan_classifier(
-    n_real: int,
-    ratio: float,
-    dimension: int,
-    signal: float,
-    label_noise: float,
-    keep_correct: float,
-    keep_wrong: float,
-    ridge: float,
-    out: Path | None,
-) -> None:
-    import numpy as np
-
-    from ouroloop.theory import verification
-
-    def accuracy(n_synthetic: Any, noise: Any = label_noise, wrong: Any = keep_wrong) -> np.ndarray:
-        return np.asarray(
-            verification.classifier_accuracy(n_real, n_synthetic, dimension, signal, noise, keep_correct, wrong, ridge)
-        )
-
-    alone = float(accuracy(0))
-    sizes = np.unique(np.concatenate([[0, round(ratio * n_real)], np.geomspace(1, 100, 41) * n_real]).astype(int))
-    found = np.array([float(accuracy(int(m))) for m in sizes])
-    best = int(found.argmax())
-    mine = float(accuracy(round(ratio * n_real)))
-    limit = float(np.asarray(verification.p_star(keep_correct, keep_wrong)))
-    table = _table(f"classifier of {dimension} features, {n_real} real rows", "question", "answer")
-    for question, answer in (
-        ("accuracy with real rows alone", f"{alone:.4f}"),
-        (f"with {round(ratio * n_real)} synthetic rows (ratio {ratio:g})", f"{mine:.4f}"),
-        ("label noise beyond which synthetic labels mislead (p*)", f"{limit:.3f}; yours {label_noise:g}"),
-        (
-            "best number of synthetic rows, up to 100 per real row",
-            f"{sizes[best]} (accuracy {found[best]:.4f})" if found[best] > alone + 5e-5 else "none: they do not help",
-        ),
-    ):
-        table.add_row(question, answer)
-    _print(table)
-    if out is not None:
-        from ouroloop.diagrams import draw_verification_phases
-
-        grid = {"label_noise": np.linspace(0.0, 1.0, 61), "keep_wrong": np.linspace(0.0, 1.0, 61)}
-        noise, wrong = np.meshgrid(grid["label_noise"], grid["keep_wrong"])
-        picture = accuracy(max(1, round(ratio * n_real)), noise, wrong)
-        marks = {"baseline": alone, "keep_correct": keep_correct, "label_noise": label_noise, "keep_wrong": keep_wrong}
-        print(f"figure: {draw_verification_phases(out / 'phases-verification.png', picture, grid, **marks)}")
 
 
 def estimate(
@@ -219,19 +90,19 @@ def estimate(
 
     columns = ("arm", "metric", "generations fitted", "q (95 %)", "limit", "predicted at the end", "measured", "error")
     title = "change shrinks by the factor q a generation; tested on the generations after the fit"
-    table = _table(title, *columns, "error if nothing changed")
+    table = text_table(title, *columns, "error if nothing changed")
     for row in estimate_runs(runs, fit=fit, metric=metric):
         table.add_row(escape(row.arm), escape(row.metric), *row.cells())
-    _print(table)
+    print_tables(table)
     known = list(distortions(runs))
     if known:
-        table = _table(
+        table = text_table(
             "sampler distortion of generation 0, for: ouroloop plan --sampler-distortion", "arm", "s²", "95 %"
         )
         for arm, rate in known:
-            interval = f"{_number(rate.low)} to {_number(rate.high)}" if rate.low == rate.low else "one seed"
-            table.add_row(escape(arm), _number(rate.value), interval)
-        _print(table)
+            interval = f"{number_text(rate.low)} to {number_text(rate.high)}" if rate.low == rate.low else "one seed"
+            table.add_row(escape(arm), number_text(rate.value), interval)
+        print_tables(table)
 
 
 def verify_data(
@@ -249,8 +120,8 @@ def verify_data(
     from ouroloop.theory.estimate import advice
 
     rates = rates_of_file(data, label=label, truth=truth, kept=kept, confidence=confidence)
-    table = _table(f"{rates.rows} checked rows, {confidence:.0%} intervals", "quantity", "estimate", "low", "high")
+    table = text_table(f"{rates.rows} checked rows, {confidence:.0%} intervals", "quantity", "estimate", "low", "high")
     for name, rate in rates.table():
         table.add_row(name, f"{rate.value:.4f}", f"{rate.low:.4f}", f"{rate.high:.4f}")
-    _print(table)
+    print_tables(table)
     print(advice(rates))

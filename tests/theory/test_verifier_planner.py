@@ -50,7 +50,7 @@ def test_no_worse_than_the_real_rows_is_the_default():
 def test_where_more_wrong_rows_help_there_are_two_intervals():
     """Rows and dimensions about as many, hardly a ridge: the accuracy falls, and rises again with more wrong rows."""
     setting = (79, 387, 316, 1.48, 0.22, 0.56, 1e-4)
-    curve = [classifier_accuracy(*setting[:6], float(rate), 1e-4) for rate in np.linspace(0.0, 1.0, 2001)]
+    curve = [float(classifier_accuracy(*setting[:6], float(rate), 1e-4)) for rate in np.linspace(0.0, 1.0, 2001)]
     dip = int(np.argmin(curve))
     assert 0 < dip < 2000
     wanted = (curve[dip] + curve[-1]) / 2
