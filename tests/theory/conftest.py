@@ -6,25 +6,33 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 SE = 3.0
 
 
 @pytest.fixture
-def agrees() -> Callable[[Callable[[int], np.ndarray], float], None]:
-    """agrees(simulate, law): mean of simulate(seed) within 3 standard errors of the law.
+def agrees() -> Callable[[Callable[[int], npt.ArrayLike], npt.ArrayLike], None]:
+    """agrees(simulate, law): means of simulate(seed) along its last axis within 3 standard errors of the law.
 
-    A grid of hundreds of configurations has some beyond 3 by chance; such a one is simulated again with another seed
-    and must then be within 3. A right law fails with probability 7e-6 a configuration, a wrong one does not pass.
+    simulate(seed) has shape (replicas,) for one law, or (laws, replicas). A grid of hundreds of configurations has some
+    beyond 3 by chance; such a one is simulated again with another seed and must then be within 3. A right law fails
+    with probability 7e-6 a configuration, a wrong one does not pass.
     """
 
-    def check(simulate: Callable[[int], np.ndarray], law: float) -> None:
+    def check(simulate: Callable[[int], npt.ArrayLike], law: npt.ArrayLike) -> None:
+        expected, beyond = np.atleast_1d(np.asarray(law, np.float64)), np.array(True)
         for seed in (0, 1):
-            found = np.asarray(simulate(seed), np.float64)
-            error = SE * found.std(ddof=1) / math.sqrt(len(found)) + 1e-12
-            if abs(found.mean() - law) <= error:
+            found = np.atleast_2d(np.asarray(simulate(seed), np.float64))
+            assert len(found) == len(expected)
+            error = SE * found.std(axis=-1, ddof=1) / math.sqrt(found.shape[-1]) + 1e-12
+            beyond = beyond & ~(np.abs(found.mean(axis=-1) - expected) <= error)
+            if not beyond.any():
                 return
-        raise AssertionError(f"simulated {found.mean():.6g} +- {error:.2g} (3 s.e.), law {law:.6g}")
+        at = int(np.argmax(beyond))
+        raise AssertionError(
+            f"{at}: simulated {found[at].mean():.6g} +- {error[at]:.2g} (3 s.e.), law {expected[at]:.6g}"
+        )
 
     return check

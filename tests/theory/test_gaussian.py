@@ -13,8 +13,6 @@ from ouroloop.errors import SpecError
 from ouroloop.theory.gaussian import limit, moments, replace_log_variance, replace_standard_deviation
 from ouroloop.theory.rows import REGIMES, plan
 
-SE = 4.0  # standard errors; about 500 comparisons are made, of which one is expected beyond 3 and none beyond 4
-
 
 def simulate(regime, last, n, k, strength=0.0, *, replicas, seed, stretch=1.0, ridge=0.0, ddof=0):
     """Fitted means and variances, both (last + 1, replicas), from rows drawn, mixed and refitted in each generation."""
@@ -45,22 +43,18 @@ def simulate(regime, last, n, k, strength=0.0, *, replicas, seed, stretch=1.0, r
     return np.array(means), np.array(variances)
 
 
-def agrees(samples, expected):
-    """Whether means over replicas lie within SE standard errors of `expected`, both (generations, ...)."""
-    error = samples.std(axis=1) / math.sqrt(samples.shape[1])
-    np.testing.assert_array_less(np.abs(samples.mean(axis=1) - expected), SE * error + 1e-9)
-
-
 @pytest.mark.parametrize("regime", REGIMES)
 @pytest.mark.parametrize("strength", [0.0, 0.3, 2.0, math.inf])
 @pytest.mark.parametrize(("n", "k"), [(8, 4), (5, 9)])
-def test_moments_are_exact_in_every_regime(regime, strength, n, k):
-    last = 12
-    m, v = simulate(regime, last, n, k, strength, replicas=4000, seed=1)
+def test_moments_are_exact_in_every_regime(agrees, regime, strength, n, k):
+    last, at = 12, [0, 1, 4, 12]
     law = moments(plan(regime, last, n, k), strength)
-    at = [0, 1, 4, last]
-    agrees(m[at] ** 2, law.mean_square[at])
-    agrees(v[at], law.variance[at])
+
+    def run(seed):
+        m, v = simulate(regime, last, n, k, strength, replicas=4000, seed=seed)
+        return [*m[at] ** 2, *v[at]]
+
+    agrees(run, [*law.mean_square[at], *law.variance[at]])
 
 
 @pytest.mark.parametrize(
@@ -74,14 +68,16 @@ def test_moments_are_exact_in_every_regime(regime, strength, n, k):
         ("replace", {"stretch": 1.2, "ridge": 0.1, "ddof": 1}),
     ],
 )
-def test_moments_with_a_distorted_sampler_a_ridge_or_the_unbiased_covariance(regime, options):
-    last, n, k = 8, 7, 6
-    m, v = simulate(regime, last, n, k, replicas=20_000, seed=2, **options)
+def test_moments_with_a_distorted_sampler_a_ridge_or_the_unbiased_covariance(agrees, regime, options):
+    last, n, k, at = 8, 7, 6, [0, 1, 3, 8]
     names = {"stretch": "sampler_distortion", "ridge": "ridge", "ddof": "ddof", "strength": "correction_strength"}
     law = moments(plan(regime, last, n, k), **{names[name]: value for name, value in options.items()})
-    at = [0, 1, 3, last]
-    agrees(m[at] ** 2, law.mean_square[at])
-    agrees(v[at], law.variance[at])
+
+    def run(seed):
+        m, v = simulate(regime, last, n, k, replicas=20_000, seed=seed, **options)
+        return [*m[at] ** 2, *v[at]]
+
+    agrees(run, [*law.mean_square[at], *law.variance[at]])
 
 
 def test_accumulation_follows_the_product_and_the_sine():
@@ -122,26 +118,35 @@ def test_correction_makes_accumulated_error_vanish_and_no_correction_does_not():
     assert limit("accumulate", 50, 25)[0] > 1 / 50
 
 
-@pytest.mark.parametrize(("dim", "ddof"), [(1, 0), (1, 1), (3, 0), (2, 1)])
-def test_the_typical_path_of_replacement(dim, ddof):
+@pytest.mark.parametrize("dim", [1, 2, 3, 4])
+@pytest.mark.parametrize("ddof", [0, 1])
+@pytest.mark.parametrize(("n", "k", "last"), [(9, 6, 4), (6, 12, 2), (20, 7, 6)])
+def test_the_typical_path_of_replacement(agrees, dim, ddof, n, k, last):
     """E log det of products of Wishart matrices, drawn by fitting rows."""
-    n, k, last, replicas = 9, 6, 4, 6000
-    rng = np.random.default_rng([dim, ddof])
-    root = np.broadcast_to(np.eye(dim), (replicas, dim, dim))
-    found = []
-    for t in range(last + 1):
-        z = rng.standard_normal((replicas, n if t == 0 else k, dim))
-        z -= z.mean(axis=1, keepdims=True)
-        covariance = root @ np.swapaxes(z, 1, 2) @ z @ np.swapaxes(root, 1, 2) / (z.shape[1] - ddof)
-        root = np.linalg.cholesky(covariance)
-        found.append(np.linalg.slogdet(covariance)[1])
-    agrees(np.array(found), replace_log_variance(n, k, last, dim, ddof))
+
+    def run(seed, replicas=2000):
+        rng = np.random.default_rng([seed, dim, ddof, n])
+        root = np.broadcast_to(np.eye(dim), (replicas, dim, dim))
+        found = []
+        for t in range(last + 1):
+            z = rng.standard_normal((replicas, n if t == 0 else k, dim))
+            z -= z.mean(axis=1, keepdims=True)
+            covariance = root @ np.swapaxes(z, 1, 2) @ z @ np.swapaxes(root, 1, 2) / (z.shape[1] - ddof)
+            root = np.linalg.cholesky(covariance)
+            found.append(np.linalg.slogdet(covariance)[1])
+        return found
+
+    agrees(run, replace_log_variance(n, k, last, dim, ddof))
 
 
 @pytest.mark.parametrize("ddof", [0, 1])
-def test_the_standard_deviation_of_replacement(ddof):
-    _, v = simulate("replace", 10, 8, 5, replicas=20_000, seed=5, ddof=ddof)
-    agrees(np.sqrt(v), replace_standard_deviation(8, 5, 10, ddof))
+@pytest.mark.parametrize("last", [3, 10])
+@pytest.mark.parametrize(("n", "k"), [(8, 5), (3, 3), (4, 15), (25, 10), (12, 30)])
+def test_the_standard_deviation_of_replacement(agrees, n, k, last, ddof):
+    def run(seed):
+        return np.sqrt(simulate("replace", last, n, k, replicas=4000, seed=seed, ddof=ddof)[1])
+
+    agrees(run, replace_standard_deviation(n, k, last, ddof))
 
 
 def test_the_mean_of_the_variance_hides_what_its_logarithm_shows():

@@ -56,8 +56,8 @@ def test_exact_laws(agrees, regime, last, n, unbiased):
 
 
 @pytest.mark.parametrize("regime", ["replace", "fixed_real", "fresh_real"])
-@pytest.mark.parametrize("bias", [0.5, 0.9, 1.3])
-@pytest.mark.parametrize("n", [6, 15, 30])
+@pytest.mark.parametrize("bias", [0.3, 0.6, 0.9, 1.3])
+@pytest.mark.parametrize("n", [6, 10, 15, 22, 30])
 def test_mads_sampling_bias_in_its_three_loops(agrees, regime, bias, n):
     """Fully synthetic, fixed and fresh real data; with the unbiased covariance the first loses the factor exactly."""
     law = gaussian.variance(regime, 4, n, True, sampler_distortion=bias)
@@ -66,7 +66,8 @@ def test_mads_sampling_bias_in_its_three_loops(agrees, regime, bias, n):
         assert law == pytest.approx(bias**3)
 
 
-@pytest.mark.parametrize(("bias", "ratio"), [(0.9, 1.0), (0.8, 4.0), (1.5, 1.9), (1.5, 2.1)])
+@pytest.mark.parametrize("bias", [0.1, 0.8, 0.9, 1.0, 1.5])
+@pytest.mark.parametrize("ratio", [0.5, 1.0, 1.9, 2.1])
 def test_the_limit_of_a_biased_sampler_with_many_rows(bias, ratio):
     """n_r/(n_r + n_s (1 - bias)); at ratio (s^2 - 1) >= 1 there is none."""
     found = gaussian.variance("fixed_real", 10**5, 10**9, synthetic_ratio=ratio, sampler_distortion=bias)
@@ -125,6 +126,29 @@ def test_the_typical_path_of_replacement(unbiased):
     assert law == pytest.approx(math.exp(gaussian.replace_log_variance(30, 30, 149, 1, int(unbiased))[-1]))
     assert gaussian.median_variance(0, 30) == 1.0
     assert gaussian.median_variance([0, 1, 5], 1).tolist() == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("n", [2, 3, 10, 1000])
+def test_accumulation_keeps_its_digits(n):
+    """The product itself, and the sine beyond: gamma functions of large numbers have none left."""
+    t = np.arange(1, 2001)
+    np.testing.assert_allclose(gaussian.variance("accumulate", t, n), np.cumprod(1 - 1 / (n * t**2.0)), rtol=1e-12)
+    x = math.pi / math.sqrt(n)
+    for last in (10**6, 10**9, 10**15, 10**300):
+        expected = math.sin(x) / x * (1 + 1 / n / last)
+        assert gaussian.variance("accumulate", last, n) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("unbiased", [False, True])
+def test_the_typical_variance_keeps_its_digits(unbiased):
+    """Around 10,000 rows, where two forms meet, and after n generations of any n: exp(-2), exp(-1)."""
+    n = np.arange(9_990, 10_020)
+    steps = np.diff(np.log(gaussian.median_variance(1, n, unbiased)))
+    np.testing.assert_allclose(steps, (1 if unbiased else 2) / n[:-1] / n[1:], rtol=2e-3)
+    for rows in (10**8, 10**12, 10**20, 10**300):
+        assert gaussian.median_variance(rows, rows, unbiased) == pytest.approx(
+            math.exp(-1 if unbiased else -2), rel=1e-7
+        )
 
 
 def test_published_figures():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,12 +13,13 @@ from hypothesis import strategies as st
 from ouroloop.errors import SpecError
 from ouroloop.theory import risk
 
-SE = 4.0
+RATIOS = [0.05, 0.2, 1.0, 3.0, 20.0]
+LASTS = [1, 2, 5, 10]
 
 
-def mean_loop(regime, last, ratio, replicas=4000, strength=0.0, n=1, weight=None):
+def mean_loop(regime, last, ratio, seed, replicas=4000, strength=0.0, n=1, weight=None):
     """Squared error of a mean whose rows have variance 1 and whose model has a known variance, over 1/n."""
-    rng = np.random.default_rng([last, int(100 * ratio)])
+    rng = np.random.default_rng([seed, last, int(100 * ratio)])
     real = rng.standard_normal(replicas) / math.sqrt(n)
     a = 1 / (1 + strength)
     estimate, total, rows = real.copy(), n * real, n
@@ -38,56 +40,92 @@ def mean_loop(regime, last, ratio, replicas=4000, strength=0.0, n=1, weight=None
     return np.array(found)
 
 
-def agrees(samples, expected):
-    error = samples.std(axis=1) / math.sqrt(samples.shape[1])
-    np.testing.assert_array_less(np.abs(samples.mean(axis=1) - expected), SE * error)
-
-
-@pytest.mark.parametrize("ratio", [0.2, 1.0, 3.0])
+@pytest.mark.parametrize("last", LASTS)
+@pytest.mark.parametrize("ratio", RATIOS)
 @pytest.mark.parametrize("regime", ["replace", "accumulate", "fixed_real", "fresh_real"])
-def test_a_mean_follows_the_law(regime, ratio):
-    agrees(mean_loop(regime, 10, ratio), risk.risk(regime, 10, ratio))
+def test_a_mean_follows_the_law(agrees, regime, ratio, last):
+    agrees(lambda seed: mean_loop(regime, last, ratio, seed), risk.risk(regime, last, ratio))
 
 
-@pytest.mark.parametrize("strength", [0.3, 2.0])
-def test_correction_of_a_loop_with_fixed_real_data(strength):
-    agrees(mean_loop("fixed_real", 8, 2.0, strength=strength), risk.fixed_real(8, 2.0, strength))
+@pytest.mark.parametrize("strength", [0.03, 0.3, 1.0, 2.0, 10.0])
+@pytest.mark.parametrize("ratio", [0.2, 1.0, 2.0, 10.0])
+def test_correction_of_a_loop_with_fixed_real_data(agrees, ratio, strength):
+    law = risk.fixed_real(8, ratio, strength)
+    agrees(lambda seed: mean_loop("fixed_real", 8, ratio, seed, strength=strength), law)
 
 
-@pytest.mark.parametrize("weight", [0.1, 0.618, 1.0])
-def test_weighted_fresh_data(weight):
-    agrees(mean_loop("weighted", 12, 2.0, weight=weight), risk.fresh_real_weighted(12, weight, 2.0))
+@pytest.mark.parametrize("weight", [0.1, 0.3, 0.618, 0.9, 1.0])
+@pytest.mark.parametrize("ratio", [0.3, 1.0, 2.0, 10.0])
+def test_weighted_fresh_data(agrees, ratio, weight):
+    law = risk.fresh_real_weighted(12, weight, ratio)
+    agrees(lambda seed: mean_loop("weighted", 12, ratio, seed, weight=weight), law)
 
 
-def test_a_subset_of_the_pool():
+@pytest.mark.parametrize("n", [10, 20, 30, 40, 60])
+@pytest.mark.parametrize("last", [1, 2, 4, 7])
+def test_a_subset_of_the_pool(agrees, last, n):
     """n rows drawn without replacement from all that there are: rows are followed one by one."""
-    n, last, replicas = 6, 6, 6000
-    rng = np.random.default_rng(4)
-    pool = rng.standard_normal((replicas, n))
-    found = []
-    for _ in range(last + 1):
-        order = rng.permuted(np.broadcast_to(np.arange(pool.shape[1]), pool.shape), axis=1)[:, :n]
-        estimate = np.take_along_axis(pool, order, axis=1).mean(axis=1)
-        found.append(n * estimate**2)
-        pool = np.concatenate([pool, estimate[:, None] + rng.standard_normal((replicas, n))], axis=1)
-    agrees(np.array(found), risk.accumulate_subsample(last))
+    replicas = 60_000 // n
+
+    def simulate(seed):
+        rng = np.random.default_rng([seed, n, last])
+        pool = rng.standard_normal((replicas, n))
+        found = []
+        for _ in range(last + 1):
+            order = np.argsort(rng.random(pool.shape), axis=1)[:, :n]
+            estimate = np.take_along_axis(pool, order, axis=1).mean(axis=1)
+            found.append(n * estimate**2)
+            pool = np.concatenate([pool, estimate[:, None] + rng.standard_normal((replicas, n))], axis=1)
+        return found
+
+    agrees(simulate, risk.accumulate_subsample(last))
 
 
 @pytest.mark.parametrize("regime", ["replace", "accumulate"])
-def test_a_linear_regression_on_the_same_inputs_follows_the_same_law(regime):
+@pytest.mark.parametrize(("rows", "d"), [(12, 1), (15, 2), (20, 3), (30, 4), (26, 8)])
+@pytest.mark.parametrize("last", [1, 2, 4, 6])
+def test_a_linear_regression_on_the_same_inputs_follows_the_same_law(agrees, regime, rows, d, last):
     """Gerstgrasser et al.: labels are resampled, inputs kept; exact, with c = sigma^2 d / (T - d - 1)."""
-    rows, d, last, replicas = 30, 4, 5, 4000
-    rng = np.random.default_rng(7)
-    x = rng.standard_normal((replicas, rows, d))
-    solve = np.linalg.pinv(x)
-    labels = [rng.standard_normal((replicas, rows, 1))]
-    found = []
-    for _ in range(last + 1):
-        used = labels[-1] if regime == "replace" else sum(labels) / len(labels)
-        weights = solve @ used
-        found.append(np.square(weights).sum((1, 2)) / (d / (rows - d - 1)))
-        labels.append(x @ weights + rng.standard_normal((replicas, rows, 1)))
-    agrees(np.array(found), risk.risk(regime, last, 1.0))
+
+    def simulate(seed, replicas=1000):
+        rng = np.random.default_rng([seed, rows, last])
+        x = rng.standard_normal((replicas, rows, d))
+        turned = np.swapaxes(x, 1, 2)
+        solve = np.linalg.solve(turned @ x, turned)
+        labels = [rng.standard_normal((replicas, rows, 1))]
+        found = []
+        for _ in range(last + 1):
+            used = labels[-1] if regime == "replace" else sum(labels) / len(labels)
+            weights = solve @ used
+            found.append(np.square(weights).sum((1, 2)) / (d / (rows - d - 1)))
+            labels.append(x @ weights + rng.standard_normal((replicas, rows, 1)))
+        return found
+
+    agrees(simulate, risk.risk(regime, last, 1.0))
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_a_subset_of_a_pool_of_few_rows_has_less_risk(n):
+    """Two generations by hand: the pool's variance is 1 - 1/(4n - 2), as its second half is around the first's mean."""
+    expected = 1.25 + 0.5 * (1 - 1 / (4 * n - 2))
+    rng = np.random.default_rng(n)
+    real = rng.standard_normal((200_000, n))
+    pool = np.concatenate([real, real.mean(axis=1, keepdims=True) + rng.standard_normal(real.shape)], axis=1)
+    chosen = np.take_along_axis(pool, np.argsort(rng.random(pool.shape), axis=1)[:, :n], axis=1)
+    found = n * chosen.mean(axis=1) ** 2
+    assert abs(found.mean() - expected) < 3 * found.std() / math.sqrt(len(found))
+    assert expected < risk.accumulate_subsample(1)[1]
+
+
+def test_any_ratio_and_generation_keeps_its_digits():
+    """Against the table's own form in exact fractions."""
+    for ratio in (Fraction(1, 10**9), Fraction(3), Fraction(10**9), Fraction(10**40)):
+        q = ratio / (1 + ratio)
+        for t in (1, 2, 9):
+            fixed = 1 + ratio * (1 - q ** (2 * t)) / (1 + 2 * ratio)
+            fresh = (1 + ratio + ratio * q ** (2 * t)) / (1 + 2 * ratio)
+            assert risk.multiplier("fixed_real", t + 1, float(ratio)) == pytest.approx(float(fixed), rel=1e-14)
+            assert risk.multiplier("fresh_real", t + 1, float(ratio)) == pytest.approx(float(fresh), rel=1e-14)
 
 
 def test_limits():

@@ -118,6 +118,21 @@ def test_the_limit_with_a_distorted_sampler_is_where_the_map_goes(stretch, ratio
     assert limit == pytest.approx(v, rel=1e-6)
 
 
+@pytest.mark.parametrize("stretch", [0.5, 1.0, 1.7, 3.0])
+@pytest.mark.parametrize("ratio", [0.1, 1.0, 6.0])
+@pytest.mark.parametrize("strength", [0.0, 0.4, 3.0])
+def test_the_radius_is_the_factor_by_which_moments_move(stretch, ratio, strength):
+    """Of a Gaussian mean (faithful sampler) and second moment, without an end to the rows: the loop written out."""
+    gamma, moved = strength / (1 + strength), []
+    for mean, variance in ((0.3, 2.0), (0.1, 1.1)):
+        row_mean = (1 - gamma) * mean
+        new_mean = ratio * row_mean / (1 + ratio)
+        row_variance = (1 - gamma) * stretch * variance + gamma
+        moved.append((new_mean, (1 + ratio * row_variance) / (1 + ratio)))
+    assert (moved[0][0] - moved[1][0]) / 0.2 == pytest.approx(spectral_radius(ratio, strength), rel=1e-12)
+    assert (moved[0][1] - moved[1][1]) / 0.9 == pytest.approx(spectral_radius(ratio, strength, stretch), rel=1e-12)
+
+
 def test_the_error_bound_is_the_theorems_sum():
     q, tau = 0.6, 0.3
     expected = [tau * sum(q**i for i in range(t + 1)) + q**t * 2.0 for t in range(6)]

@@ -63,6 +63,44 @@ def test_a_kernel_estimates_loop_stays_below(agrees):
     assert found[-1] > found[0]
 
 
+def categories_loop(regime, last, n, p, share, replicas=400):
+    """TV distance of models 1..last of a categorical loop, (last, replicas): draws are kept one by one."""
+    rng = np.random.default_rng([n, len(p), last])
+    truth = np.broadcast_to(p, (replicas, len(p)))
+
+    def draw(model, rows):
+        return (rng.random((replicas, rows, 1)) > np.cumsum(model, axis=1)[:, None, :-1]).sum(axis=2)
+
+    first = pool = training = draw(truth, n)
+    real, found = round(share * n), []
+    for t in range(1, last + 1):
+        model = (training[:, :, None] == np.arange(len(p))).mean(axis=1)
+        found.append(0.5 * np.abs(model - truth).sum(axis=1))
+        if t < last:
+            new = draw(model, n)
+            pool = np.concatenate([pool, new], axis=1)
+            order = np.argsort(rng.random(pool.shape), axis=1)[:, :n]
+            training = {
+                "replace": new,
+                "accumulate": pool,
+                "accumulate_subsample": np.take_along_axis(pool, order, axis=1),
+                "fixed_real": np.concatenate([first[:, :real], new[:, real:]], axis=1),
+                "fresh_real": np.concatenate([draw(truth, real), new[:, real:]], axis=1),
+            }[regime]
+    return np.array(found)
+
+
+@pytest.mark.parametrize("regime", tv.REGIMES)
+@pytest.mark.parametrize("n", [10, 40])
+@pytest.mark.parametrize(("p", "share"), [([0.5, 0.5], 0.5), ([0.7, 0.2, 0.1], 0.2)])
+@pytest.mark.parametrize("last", [2, 6])
+def test_loops_of_categories_stay_below(regime, n, p, share, last):
+    """The fitting error of m categories is at most sqrt(m - 1)/2 n^(-1/2), whatever they are fitted to."""
+    found = categories_loop(regime, last, n, np.array(p), share)
+    law = tv.bound(regime, np.arange(1, last + 1), n, 0.5 * math.sqrt(len(p) - 1), 0.5, share)
+    assert (found.mean(axis=1) < law + 3 * found.std(axis=1) / math.sqrt(found.shape[1])).all()
+
+
 @pytest.mark.parametrize("exponent", [0.1, 0.25, 0.4, 0.9])
 def test_a_little_synthetic_data_hurts_more_than_much(exponent):
     m = np.geomspace(1e-3, 1e9, 20_001)
