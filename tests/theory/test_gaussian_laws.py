@@ -18,7 +18,7 @@ from ouroloop.theory.simulate import gaussian_loop
 
 def rows_loop(regime, last, n, seed, *, unbiased=False, ratio=1, stretch=1.0, replicas=2000):
     """Mean and variance of the last fit, each (replicas,): rows are drawn, pooled and refitted."""
-    rng = np.random.default_rng([seed, last, n, ratio, int(unbiased)])
+    rng = np.random.default_rng([seed, last, n, ratio, int(unbiased), int(100 * stretch)])
     real = rng.standard_normal((replicas, n))
     training = pool = real
     for t in range(1, last + 1):

@@ -16,12 +16,13 @@ from ouroloop.theory.simulate import kde_loop
 @pytest.mark.parametrize(("n", "h"), [(2, 0.5), (5, 0.1), (10, 0.3), (20, 1.0), (8, 0.0)])
 def test_moments(agrees, regime, last, n, h):
     """The simulator draws rows and resamples them: it shares nothing with the laws."""
-    agrees(
-        lambda seed: kde_loop(regime, last, n, h, Key(seed), replicas=2000)[0][-1], kde.second_moment(regime, last, h)
-    )
+
+    def simulate(seed, which):
+        return kde_loop(regime, last, n, h, Key(seed).child(f"{last} {n}"), replicas=2000)[which][-1]
+
+    agrees(lambda seed: simulate(seed, 0), kde.second_moment(regime, last, h))
     if regime == "replace":
-        law = kde.within_variance(last, n, h)
-        agrees(lambda seed: kde_loop(regime, last, n, h, Key(seed), replicas=2000)[1][-1], law)
+        agrees(lambda seed: simulate(seed, 1), kde.within_variance(last, n, h))
 
 
 def test_limits():

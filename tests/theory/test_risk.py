@@ -19,7 +19,7 @@ LASTS = [1, 2, 5, 10]
 
 def mean_loop(regime, last, ratio, seed, replicas=4000, strength=0.0, n=1, weight=None):
     """Squared error of a mean whose rows have variance 1 and whose model has a known variance, over 1/n."""
-    rng = np.random.default_rng([seed, last, int(100 * ratio)])
+    rng = np.random.default_rng([seed, last, int(100 * ratio), int(100 * strength), int(1000 * (weight or 0))])
     real = rng.standard_normal(replicas) / math.sqrt(n)
     a = 1 / (1 + strength)
     estimate, total, rows = real.copy(), n * real, n

@@ -159,7 +159,8 @@ def test_rates_of_angles(agrees, a, b):
     root = np.linalg.cholesky([[1, a, b], [a, 1, c], [b, c, 1]])
 
     def count(seed):
-        truth, label, verdict = np.sign(np.random.default_rng(seed).standard_normal((40_000, 3)) @ root.T).T
+        rng = np.random.default_rng([seed, int(100 + 100 * a), int(100 + 100 * b)])
+        truth, label, verdict = np.sign(rng.standard_normal((40_000, 3)) @ root.T).T
         return label == truth, label == verdict
 
     agrees(lambda seed: ~count(seed)[0], law.label_noise)
