@@ -62,21 +62,35 @@ def test_the_law_is_what_the_loop_measures(rows, regime, ratio, bandwidth, kerne
     np.testing.assert_array_less(np.abs(measured.mean(axis=0) - law["values"]), 4.0 * error)
 
 
-@pytest.mark.parametrize("regime", ["replace", "accumulate", "accumulate_subsample"])
-def test_many_generations_against_rows_drawn_for_the_purpose(regime):
-    """One coordinate, 4,000 loops at once, 12 generations: the simulation's standard error is below 1.5 %."""
-    rng, n, h, loops = np.random.default_rng(3), 10, 0.6, 4000
-    real = rng.standard_normal((n, 1))
-    (law,) = kde_forecasts({**resolved(regime, 1.0, h), "generations": 12}, real, real)
-    pool = np.broadcast_to(real[:, 0], (loops, n))
-    for t in range(13):
-        training = rng.permuted(pool, axis=1)[:, :n] if regime == "accumulate_subsample" else pool
-        variance = (training.var(axis=1) + h**2) / real.var(ddof=1)
-        error = variance.std() / math.sqrt(loops) + 1e-12
-        assert abs(variance.mean() - law.values[t]) < 4.0 * error
-        chosen = np.take_along_axis(training, rng.integers(0, training.shape[1], (loops, n)), axis=1)
-        drawn = chosen + h * rng.standard_normal((loops, n))
-        pool = drawn if regime == "replace" else np.concatenate([pool, drawn], axis=1)
+@pytest.mark.parametrize("regime", ["replace", "accumulate", "accumulate_subsample", "fixed_real"])
+@pytest.mark.parametrize("n", [3, 6, 10, 15, 25])
+@pytest.mark.parametrize("h", [0.1, 0.3, 0.6, 1.5])
+def test_many_generations_against_rows_drawn_for_the_purpose(agrees, regime, n, h):
+    """One coordinate, 1,000 loops at once, 6 generations."""
+    last, loops = 6, 1000
+    real = np.random.default_rng(n).gamma(1.0, 2.0, (n, 1))
+    (law,) = kde_forecasts({**resolved(regime, 1.0, h), "generations": last}, real, real)
+
+    def simulate(seed):
+        rng = np.random.default_rng([seed, n, int(100 * h)])
+        pool = training = np.broadcast_to(real[:, 0], (loops, n))
+        found = []
+        for _ in range(last + 1):
+            found.append((training.var(axis=1) + h**2) / real.var(ddof=1))
+            chosen = np.take_along_axis(training, rng.integers(0, training.shape[1], (loops, n)), axis=1)
+            drawn = chosen + h * rng.standard_normal((loops, n))
+            pool = np.concatenate([pool, drawn], axis=1)
+            training = {
+                "replace": drawn,
+                "accumulate": pool,
+                "accumulate_subsample": np.take_along_axis(
+                    pool, np.argsort(rng.random(pool.shape), axis=1)[:, :n], axis=1
+                ),
+                "fixed_real": np.concatenate([pool[:, :n], drawn], axis=1),
+            }[regime]
+        return found
+
+    agrees(simulate, law.values)
 
 
 def test_the_published_special_cases():
