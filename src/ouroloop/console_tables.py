@@ -19,12 +19,12 @@ def print_tables(*tables: Any) -> None:
 
 
 def text_table(title: str, *columns: str) -> Any:
-    """An empty table whose cells wrap."""
+    """An empty table whose cells wrap, but for those of the first column."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for place, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=place == 0)
     return table
 
 

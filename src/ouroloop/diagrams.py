@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ouroloop.errors import DataError
+from ouroloop.estimated_forecasts import EstimatedForecast
 from ouroloop.report.axis import GENERATIONS, Axis
 from ouroloop.theory import risk, stability
 
@@ -49,6 +50,8 @@ def draw_forecasts(forecasts: Mapping[str, Sequence[Forecast]], path: Path, axis
         forecasts: arm -> its forecasts.
         path: .png, .pdf or .svg.
         axis: what their values run over.
+
+    Estimated forecasts have a band (95 % of their constants) and dots of what was measured, hollow where held out.
     """
     metrics = list(dict.fromkeys(f.metric for found in forecasts.values() for f in found))
     if not metrics:
@@ -62,9 +65,10 @@ def draw_forecasts(forecasts: Mapping[str, Sequence[Forecast]], path: Path, axis
             for law in (f for f in found if f.metric == metric):
                 shown = np.where(np.isfinite(law.values), law.values, np.nan)
                 label = law.label if len(forecasts) == 1 else f"{arm}: {law.label}"
-                axes.plot(
-                    shown, color=f"C{number % 10}", ls=_DASHES[law.validity], lw=1.4, label=f"{label} ({law.validity})"
-                )
+                colour = f"C{number % 10}"
+                axes.plot(shown, color=colour, ls=_DASHES[law.validity], lw=1.4, label=f"{label} ({law.validity})")
+                if isinstance(law, EstimatedForecast):
+                    _estimated(axes, law, colour)
         axes.set_title(metric.replace("_", " "), loc="left", fontsize=9)
         axes.set_xlabel(axis.title, fontsize=8)
         if axis.texts:
@@ -75,6 +79,16 @@ def draw_forecasts(forecasts: Mapping[str, Sequence[Forecast]], path: Path, axis
     for axes in grid[len(metrics) :]:
         axes.set_axis_off()
     return _save(figure, path)
+
+
+def _estimated(axes: Axes, law: EstimatedForecast, colour: str) -> None:
+    """The interval of an estimated curve, and what was measured: filled where it was fitted."""
+    axes.fill_between(np.arange(len(law.low)), law.low, law.high, color=colour, alpha=0.18, lw=0)
+    if law.measured is None:
+        return
+    t = np.arange(len(law.measured))
+    for here, face in ((t <= law.fitted, colour), (t > law.fitted, "none")):
+        axes.scatter(t[here], law.measured[here], s=12, facecolors=face, edgecolors=colour, linewidths=0.8)
 
 
 def draw_loop_phases(

@@ -14,11 +14,32 @@ from ouroloop.errors import DataError
 from ouroloop.theory.estimate import Contraction, Rate, VerifierRates, contraction, verifier_rates
 
 if TYPE_CHECKING:
-    from ouroloop.report.series import Series
+    from ouroloop.report.load import Arm
 
-__all__ = ["Estimate", "distortions", "estimate_runs", "rates_of_file"]
+__all__ = [
+    "FEWEST",
+    "Estimate",
+    "complete",
+    "distortion",
+    "distortions",
+    "estimate_runs",
+    "first_half",
+    "measured_metrics",
+    "rates_of_file",
+    "root_mean_square",
+]
 
-_BOOKKEEPING = ("alarm", "synthetic_ratio", "training_rows", "corrected_share", "distance_moved")
+FEWEST = 4  # generations that three constants can be fitted to
+
+_BOOKKEEPING = (
+    "alarm",
+    "synthetic_ratio",
+    "training_rows",
+    "corrected_share",
+    "dropped_share",
+    "failed_share",
+    "distance_moved",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +51,9 @@ class Estimate:
         fit: the fitted curve.
         generation: the last one measured.
         predicted, measured: the metric there; mean over seeds.
-        naive: what "nothing changes after the fit" says of it.
+        error: root mean square of the fit's errors over all generations after it (means over seeds).
+        naive: the same of "nothing changes after the fit".
+        held_out: how many generations these are.
     """
 
     arm: str
@@ -39,21 +62,22 @@ class Estimate:
     generation: int
     predicted: float
     measured: float
+    error: float
     naive: float
+    held_out: int
 
     def cells(self) -> tuple[str, ...]:
         """Text for a table."""
         q, limit = self.fit.factor, self.fit.limit
         interval = "" if math.isnan(q.low) else f" ({q.low:.3f} to {q.high:.3f})"
-        error, naive = (abs(v - self.measured) for v in (self.predicted, self.naive))
         return (
             f"0 to {self.fit.fitted - 1}" if self.fit.fitted else "-",
             f"{q.value:.3f}{interval}",
             f"{limit:.4g}" if math.isfinite(limit) else "none",
             f"{self.predicted:.4g}",
             f"{self.measured:.4g} (generation {self.generation})",
-            f"{error:.3g}",
-            f"{naive:.3g}",
+            f"{self.error:.3g}",
+            f"{self.naive:.3g}",
         )
 
 
@@ -69,7 +93,6 @@ def estimate_runs(paths: Sequence[Path], *, fit: int | None = None, metric: str 
         DataError: nothing to fit, or the runs are not over generations.
     """
     from ouroloop.report.load import load
-    from ouroloop.report.series import series_of
 
     found, results = False, load(list(paths))
     if results.axis.texts:
@@ -77,17 +100,16 @@ def estimate_runs(paths: Sequence[Path], *, fit: int | None = None, metric: str 
             f"these runs are over {results.axis.name}, not generations: there is no contraction to estimate"
         )
     for arm in results.arms:
-        names = sorted({name for run in arm.runs for name in run.tracks} - set(_BOOKKEEPING))
-        for name in names if metric is None else [metric]:
-            series = series_of(arm, name)
+        for name in measured_metrics(arm) if metric is None else [metric]:
+            series = complete(arm, name)
             if series is None:
                 continue
-            t, table = _complete(series)
-            used = max(4, len(t) // 2) if fit is None else fit
-            if len(t) < used + 2 or used < 4 or not np.ptp(table, axis=1).any():  # constants need no forecast
+            t, table = series
+            used = first_half(len(t)) if fit is None else fit
+            if len(t) < used + 2 or used < FEWEST or not np.ptp(table, axis=1).any():  # constants need no forecast
                 continue
             curve = contraction(table[:, :used], generations=t[:used])
-            found = True
+            found, later = True, table[:, used:].mean(axis=0)
             yield Estimate(
                 arm=arm.label,
                 metric=name,
@@ -95,7 +117,9 @@ def estimate_runs(paths: Sequence[Path], *, fit: int | None = None, metric: str 
                 generation=int(t[-1]),
                 predicted=float(curve.predict(t[-1])[0]),
                 measured=float(table[:, -1].mean()),
-                naive=float(table[:, used - 1].mean()),
+                error=root_mean_square(curve.predict(t[used:]) - later),
+                naive=root_mean_square(table[:, used - 1].mean() - later),
+                held_out=len(later),
             )
     if not found:
         what = f"the metric '{metric}'" if metric else "any metric"
@@ -103,24 +127,51 @@ def estimate_runs(paths: Sequence[Path], *, fit: int | None = None, metric: str 
 
 
 def distortions(paths: Sequence[Path]) -> Iterator[tuple[str, Rate]]:
-    """Arm and s^2 of its generation 0, from the metric `trace_ratio`: variance of what it draws over the real data's.
-
-    The interval is a t-interval over seeds (NaN with one seed). Arms that share generation 0 have the same.
-    """
+    """Arm and s^2 of its generation 0: see `distortion`. Arms that share generation 0 have the same."""
     from ouroloop.report.load import load
-    from ouroloop.report.series import series_of
 
     for arm in load(list(paths)).arms:
-        series = series_of(arm, "trace_ratio")
-        place = None if series is None else series.index(0)
-        if series is not None and place is not None and np.isfinite(series.mean[place]):
-            several = len(series.seeds) > 1
-            low, high = (float(x[place]) if several else math.nan for x in (series.low, series.high))
-            yield arm.label, Rate(float(series.mean[place]), low, high, len(series.seeds))
+        found = distortion(arm)
+        if found is not None:
+            yield arm.label, found
 
 
-def _complete(series: Series) -> tuple[np.ndarray, np.ndarray]:
+def distortion(arm: Arm) -> Rate | None:
+    """s^2 from the metric `trace_ratio` of generation 0: variance of what it draws over the real data's.
+
+    The interval is a t-interval over seeds, or the bootstrap interval of a single one; NaN where there is neither.
+    """
+    from ouroloop.report.series import series_of
+
+    series = series_of(arm, "trace_ratio")
+    place = None if series is None else series.index(0)
+    if series is None or place is None or not np.isfinite(series.mean[place]):
+        return None
+    return Rate(float(series.mean[place]), float(series.low[place]), float(series.high[place]), len(series.seeds))
+
+
+def measured_metrics(arm: Arm) -> list[str]:
+    """Names of what an arm's metrics measured, without the counts of rows that every run has."""
+    return sorted({name for run in arm.runs for name in run.tracks} - set(_BOOKKEEPING))
+
+
+def first_half(generations: int) -> int:
+    """How many of the measured generations are fitted by default."""
+    return max(FEWEST, generations // 2)
+
+
+def root_mean_square(errors: np.ndarray) -> float:
+    """Of at least one error."""
+    return float(np.sqrt(np.mean(np.square(errors))))
+
+
+def complete(arm: Arm, metric: str) -> tuple[np.ndarray, np.ndarray] | None:
     """Generations at which every seed has a finite value, and the values there: (points,) and (seeds, points)."""
+    from ouroloop.report.series import series_of
+
+    series = series_of(arm, metric)
+    if series is None:
+        return None
     values = np.asarray(series.values)
     whole = np.flatnonzero(np.isfinite(values).all(axis=0))
     return np.asarray(series.generation)[whole], values[:, whole]

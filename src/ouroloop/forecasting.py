@@ -12,11 +12,13 @@ from ouroloop.errors import SpecError
 from ouroloop.samples import Samples
 
 if TYPE_CHECKING:
+    from ouroloop.estimated_forecasts import Target
+    from ouroloop.protocols import Reference
     from ouroloop.report.axis import Axis
     from ouroloop.spec import Spec
     from ouroloop.theory.forecast import Forecast
 
-__all__ = ["axis_of", "forecast", "forecasts_for_rows", "forecasts_of"]
+__all__ = ["axis_of", "forecast", "forecasts_for_rows", "forecasts_of", "targets_of"]
 
 
 def forecast(spec: Spec, *, cache: Path | None = None) -> list[Forecast]:
@@ -25,15 +27,18 @@ def forecast(spec: Spec, *, cache: Path | None = None) -> list[Forecast]:
     Raises:
         DataError: the data cannot be loaded.
     """
+    resolved = spec.resolved()
+    loaded = _loaded(resolved, cache)
+    return forecasts_for_rows(resolved, loaded.real, loaded.held_out)
+
+
+def _loaded(resolved: Mapping[str, Any], cache: Path | None) -> Reference:
     from ouroloop import options
     from ouroloop.keys import Key
 
-    resolved = spec.resolved()
     if resolved["data"].get("kind") == "object":
         raise SpecError("data: was given from Python; a forecast from a file needs data that the file names")
-    dataset = options.build("datasets", resolved["data"])
-    loaded = dataset.load(key=Key(resolved["seed"]).child("data"), cache=cache)
-    return forecasts_for_rows(resolved, loaded.real, loaded.held_out)
+    return options.build("datasets", resolved["data"]).load(key=Key(resolved["seed"]).child("data"), cache=cache)
 
 
 def forecasts_for_rows(resolved: Mapping[str, Any], real: Samples, held_out: Samples | None = None) -> list[Forecast]:
@@ -75,6 +80,30 @@ def forecasts_of(source: str, overrides: Sequence[str] = (), *, cache: Path | No
         SpecError: no such file or study, or a field in it is wrong.
     """
     from ouroloop.spec import Spec
+
+    specs = _specs(source, overrides).items()
+    return {
+        arm: forecast(spec, cache=cache) if isinstance(spec, Spec) else [*spec.build().forecasts()]
+        for arm, spec in specs
+    }
+
+
+def targets_of(source: str, overrides: Sequence[str] = (), *, cache: Path | None = None) -> dict[str, Target]:
+    """arm -> what forecasts with a run's constants need of the same; closed simulations are left out."""
+    from ouroloop.estimated_forecasts import Target
+    from ouroloop.spec import Spec
+
+    found = {}
+    for arm, spec in _specs(source, overrides).items():
+        if isinstance(spec, Spec):
+            resolved = spec.resolved()
+            found[arm] = Target(resolved, len(_loaded(resolved, cache).real))
+    return found
+
+
+def _specs(source: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """arm -> its specification, or that of a closed simulation."""
+    from ouroloop.spec import Spec
     from ouroloop.study import Study, study_names
     from ouroloop.yaml_file import read_yaml
 
@@ -82,17 +111,13 @@ def forecasts_of(source: str, overrides: Sequence[str] = (), *, cache: Path | No
     if path.is_file():
         data = read_yaml(path).data
         if not (isinstance(data, dict) and "arms" in data):
-            return {path.stem: forecast(Spec.read(path, list(overrides)), cache=cache)}
+            return {path.stem: Spec.read(path, list(overrides))}
     elif source not in study_names():
         raise SpecError(
             f"{source}: no such file, and no bundled study of that name; there are {', '.join(study_names())}"
         )
     study = Study.read(source, overrides=overrides)
-    found: dict[str, list[Forecast]] = {}
-    for arm in study.arms:
-        spec = study.spec(arm, study.seeds[0])
-        found[arm.name] = forecast(spec, cache=cache) if isinstance(spec, Spec) else [*spec.build().forecasts()]
-    return found
+    return {arm.name: study.spec(arm, study.seeds[0]) for arm in study.arms}
 
 
 def axis_of(source: str, overrides: Sequence[str] = ()) -> Axis:

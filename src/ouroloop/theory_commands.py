@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ouroloop.console_tables import number_text, print_tables, text_table
+from ouroloop.errors import SpecError
 from ouroloop.plan_command import EXAMPLES, plan
 
 if TYPE_CHECKING:
+    from ouroloop.estimated_forecasts import EstimatedForecast
+    from ouroloop.report.axis import Axis
     from ouroloop.theory.forecast import Forecast
 
 __all__ = ["register"]
@@ -24,7 +28,8 @@ Picture = Annotated[Path | None, typer.Option("--out", "-o", help="Also draw it:
 def register(app: typer.Typer) -> None:
     """Add these commands to the application."""
     app.command(
-        epilog="Examples:  ouroloop forecast spec.yaml  |  ouroloop forecast scsc-gaussian -o forecast.png",
+        epilog="Examples:  ouroloop forecast spec.yaml  |  ouroloop forecast scsc-gaussian -o forecast.png  |  "
+        "ouroloop forecast --from runs/mine --set regime.synthetic_ratio=3",
     )(forecast)
     app.command(epilog=EXAMPLES)(plan)
     app.command(epilog="Example:  ouroloop estimate runs/demo --fit 5")(estimate)
@@ -35,37 +40,88 @@ def register(app: typer.Typer) -> None:
 
 
 def forecast(
-    spec: Annotated[str, typer.Argument(help="A YAML specification, a YAML study, or a bundled study's name.")],
+    spec: Annotated[
+        str | None,
+        typer.Argument(
+            help="A YAML specification, a YAML study, or a bundled study's name. With --from: else the run's own.",
+            show_default=False,
+        ),
+    ] = None,
+    from_: Annotated[
+        Path | None, typer.Option("--from", help="Also by constants estimated from this run's first generations.")
+    ] = None,
+    fit: Annotated[
+        int | None, typer.Option(min=4, help="With --from: generations to estimate from. Default: half.")
+    ] = None,
     out: Picture = None,
     set_: Set = None,
     cache: Annotated[Path | None, typer.Option(envvar="OUROLOOP_CACHE", help="Folder for downloads.")] = None,
 ) -> None:
     """Say what mathematics predicts for a specification: curves, how far they can be trusted, and their source."""
-    from rich.markup import escape
+    from ouroloop.estimated_forecasts import estimated_forecasts
+    from ouroloop.forecasting import axis_of, forecasts_of, targets_of
+    from ouroloop.report.axis import GENERATIONS
 
-    from ouroloop.forecasting import axis_of, forecasts_of
-
-    found = forecasts_of(spec, set_ or [], cache=cache)
+    if spec is None and from_ is None:
+        raise SpecError("forecast: give a specification, or --from RUN; try: ouroloop forecast scsc-gaussian")
+    found: dict[str, list[Forecast]] = {}
+    axis = GENERATIONS if spec is None else axis_of(spec, set_ or [])
+    if spec is not None:
+        found = forecasts_of(spec, set_ or [], cache=cache)
+    if from_ is not None:
+        targets = None if spec is None else targets_of(spec, set_ or [], cache=cache)
+        for arm, laws in estimated_forecasts(from_, targets, overrides=set_ or [], fit=fit).items():
+            found.setdefault(arm, []).extend(laws)
     if not any(found.values()):
         print("no closed form is known for this generator, regime and corrector; run it, then: ouroloop estimate RUN")
         return
-    notes: dict[str, None] = {}
-    axis = axis_of(spec, set_ or [])
-    for arm, laws in found.items():
-        shown = _generations(laws)
-        heads = [escape(axis.at(t)) if axis.texts else f"t = {t}" for t in shown]
-        table = text_table(escape(arm) or "forecast", "metric", "law", "validity", *heads)
-        for law in laws:
-            table.add_row(law.metric, escape(law.label), law.validity, *(number_text(law.values[t]) for t in shown))
-            notes[
-                f"{law.metric}, {law.label}: {law.note or 'no assumptions beyond the specification'}. {law.source}"
-            ] = None
-        print_tables(table)
-    print("\n".join(notes))
+    _print_forecasts(found, axis)
     if out is not None:
         from ouroloop.diagrams import draw_forecasts
 
         print(f"figure: {draw_forecasts(found, out, axis)}")
+
+
+def _print_forecasts(found: dict[str, list[Forecast]], axis: Axis) -> None:
+    from rich.markup import escape
+
+    from ouroloop.estimated_forecasts import EstimatedForecast
+
+    notes: dict[str, None] = {}
+    for arm, laws in found.items():
+        if not laws:
+            continue
+        shown = _generations(laws)
+        heads = [escape(axis.at(t)) if axis.texts else f"t = {t}" for t in shown]
+        table = text_table(escape(arm) or "forecast", "metric", "law", "validity", *heads)
+        for law in laws:
+            table.add_row(law.metric, escape(law.label), law.validity, *(_cell(law, t) for t in shown))
+            said = law.note or "no assumptions beyond the specification"
+            if isinstance(law, EstimatedForecast):  # what it assumes is said once, its constants for every arm
+                notes[f"{law.label}: {said}"] = None
+                notes[f"  {arm + ': ' if len(found) > 1 else ''}{law.metric}: {law.source}{_tested(law)}"] = None
+            else:
+                notes[f"{law.metric}, {law.label}: {said}. {law.source}"] = None
+        print_tables(table)
+    print("\n".join(notes))
+
+
+def _cell(law: Forecast, t: int) -> str:
+    from ouroloop.estimated_forecasts import EstimatedForecast
+
+    value = number_text(law.values[t]) if t < len(law.values) else number_text(math.nan)
+    if not isinstance(law, EstimatedForecast) or t >= len(law.values):
+        return value
+    return f"{value}\n{law.low[t]:.3g} to {law.high[t]:.3g}"
+
+
+def _tested(law: EstimatedForecast) -> str:
+    """The error on the generations of the run that were not fitted, where it is this loop's run."""
+    tested = law.held_out()
+    if tested is None:
+        return ""
+    error, naive, count = tested
+    return f"; error on {count} held-out generations (RMS) {error:.3g}, {naive:.3g} if nothing changed"
 
 
 def _generations(laws: list[Forecast]) -> list[int]:
@@ -88,9 +144,18 @@ def estimate(
 
     from ouroloop.estimation import distortions, estimate_runs
 
-    columns = ("arm", "metric", "generations fitted", "q (95 %)", "limit", "predicted at the end", "measured", "error")
-    title = "change shrinks by the factor q a generation; tested on the generations after the fit"
-    table = text_table(title, *columns, "error if nothing changed")
+    columns = (
+        "arm",
+        "metric",
+        "generations fitted",
+        "q (95 %)",
+        "limit",
+        "predicted at the end",
+        "measured",
+        "RMS error",
+    )
+    title = "change shrinks by the factor q a generation; error (RMS) over all generations after the fit"
+    table = text_table(title, *columns, "if nothing changed")
     for row in estimate_runs(runs, fit=fit, metric=metric):
         table.add_row(escape(row.arm), escape(row.metric), *row.cells())
     print_tables(table)
@@ -100,7 +165,7 @@ def estimate(
             "sampler distortion of generation 0, for: ouroloop plan --sampler-distortion", "arm", "s²", "95 %"
         )
         for arm, rate in known:
-            interval = f"{number_text(rate.low)} to {number_text(rate.high)}" if rate.low == rate.low else "one seed"
+            interval = f"{number_text(rate.low)} to {number_text(rate.high)}" if rate.low == rate.low else "unknown"
             table.add_row(escape(arm), number_text(rate.value), interval)
         print_tables(table)
 

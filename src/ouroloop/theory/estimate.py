@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from ouroloop.errors import DataError, SpecError
 from ouroloop.theory.arguments import numbers, whole
+from ouroloop.theory.curve_fit import cautious_fit, curves_of, fit, geometric
 
 __all__ = [
     "Contraction",
@@ -33,10 +34,6 @@ __all__ = [
     "verifier_rates",
 ]
 
-_FACTORS = np.concatenate([np.linspace(0.0, 0.98, 99), np.linspace(0.985, 1.5, 104), np.geomspace(1.51, 100.0, 300)])
-_BLOCK_VALUES = 1 << 22  # numbers held at a time while fitting
-_CHANCE = 0.05  # of taking noise for a runaway
-_LARGEST = 230.0  # of t log q: beyond it the curve leaves floating point
 _RESAMPLES = 400
 
 
@@ -196,7 +193,7 @@ class Contraction:
 
     def predict(self, generation: npt.ArrayLike) -> np.ndarray:
         """The curve at generations >= 0, float64 (points,)."""
-        return self.start + self.step * _basis(np.atleast_1d(numbers("generation", generation)), self.factor.value)
+        return self.start + self.step * geometric(np.atleast_1d(numbers("generation", generation)), self.factor.value)
 
 
 def contraction(
@@ -212,89 +209,26 @@ def contraction(
     Raises:
         DataError: fewer than 4 points, generations that do not increase, or values that are not finite.
     """
-    table = np.atleast_2d(np.asarray(values, np.float64))
-    points = table.shape[1]
-    t = np.arange(points, dtype=np.float64) if generations is None else numbers("generations", generations)
-    if table.size == 0 or points < 4 or t.shape != (points,):
-        raise DataError(f"contraction: needs at least 4 generations, got {points} values and {t.size} generations")
-    if (np.diff(t) <= 0).any():
-        raise DataError("contraction: generations must increase")
+    table, t = curves_of("contraction", values, generations)
     tail = (1.0 - float(numbers("confidence", confidence, 0.0, 1.0, above=True, below=True))) / 2.0
-    if not np.isfinite(table).all():
-        raise DataError("contraction: values must be finite; leave generations without a measurement out")
     mean = table.mean(axis=0)
-    q, start, step, residual = _fit(mean[None], t)
-    if q[0] > 1.0:
-        calm = _fit(mean[None], t, 1.0)
-        if not _beyond_chance(float(calm[3][0]), float(residual[0]), points):
-            q, start, step, residual = calm
+
+    def basis(q: np.ndarray) -> np.ndarray:
+        return geometric(t, q)
+
+    q, start, step, residual = (float(column[0]) for column in cautious_fit(mean[None], basis, t))
     low = high = np.full(1, math.nan)
     if len(table) >= 3:
         rng = np.random.default_rng(0)  # a fixed stream: the same table gives the same interval
         drawn = table[rng.integers(len(table), size=(_RESAMPLES, len(table)))].mean(axis=1)
-        low, high = np.quantile(_fit(drawn, t)[0], [[tail], [1.0 - tail]])
+        low, high = np.quantile(fit(drawn, basis, t)[0], [[tail], [1.0 - tail]])
     return Contraction(
-        factor=Rate(float(q[0]), float(np.minimum(low, q)[0]), float(np.maximum(high, q)[0]), table.size),
-        start=float(start[0]),
-        step=float(step[0]),
-        residual=float(residual[0]),
-        fitted=points,
+        factor=Rate(q, float(np.minimum(low, q)[0]), float(np.maximum(high, q)[0]), table.size),
+        start=start,
+        step=step,
+        residual=residual,
+        fitted=table.shape[1],
     )
-
-
-def _basis(t: np.ndarray, q: npt.ArrayLike) -> np.ndarray:
-    """1 + q + ... + q^(t-1) for every factor (...) and generation (points,): shape (..., points)."""
-    q = np.asarray(q, np.float64)[..., None]
-    linear = np.abs(q - 1.0) < 1e-9
-    return np.where(linear, t, (1.0 - np.power(q, t)) / np.where(linear, 1.0, 1.0 - q))
-
-
-def _beyond_chance(calm: float, runaway: float, points: int) -> bool:
-    """Whether one parameter more explains what two root mean square residuals differ by."""
-    from scipy.special import fdtri
-
-    freedom = points - 3
-    return calm**2 > runaway**2 * (1.0 + float(fdtri(1, freedom, 1.0 - _CHANCE)) / freedom)
-
-
-def _fit(curves: np.ndarray, t: np.ndarray, largest: float = math.inf) -> tuple[np.ndarray, ...]:
-    """Least squares over (start, step) for every factor on a grid, then on a finer one around the best.
-
-    Args:
-        curves: (m, points). t: (points,). largest: factor allowed.
-
-    Returns:
-        q, start, step and root mean square residual, each (m,).
-    """
-    scale = np.maximum(np.ptp(curves, axis=1), np.finfo(np.float64).tiny)[:, None]  # squares stay within floating point
-    middle = curves.mean(axis=1, keepdims=True)
-    units = (curves - middle) / scale
-    most = min(largest, math.exp(_LARGEST / float(t[-1])), float(_FACTORS[-1]))
-    size = max(1, _BLOCK_VALUES // (len(_FACTORS) * len(t)))
-    blocks = [_refined(units[i : i + size], t, most) for i in range(0, len(units), size)]
-    q, start, step, left = (np.concatenate(column) for column in zip(*blocks, strict=True))
-    scale, middle = scale[:, 0], middle[:, 0]
-    return q, middle + scale * start, scale * step, scale * np.sqrt(left / curves.shape[1])
-
-
-def _refined(curves: np.ndarray, t: np.ndarray, most: float) -> tuple[np.ndarray, ...]:
-    q, *_ = _best(curves, t, _FACTORS[None, : np.searchsorted(_FACTORS, most, "right")])
-    around = q[:, None] + np.maximum(0.01, 0.01 * q[:, None]) * np.linspace(-1.0, 1.0, 41)
-    return _best(curves, t, np.clip(around, 0.0, most))
-
-
-def _best(curves: np.ndarray, t: np.ndarray, factors: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The best of some factors (1 or m, k) for every curve, with start, step and sum of squares, each (m,)."""
-    basis = _basis(t, factors)
-    middle = basis.mean(axis=2, keepdims=True)
-    centred, y = basis - middle, curves - curves.mean(axis=1, keepdims=True)
-    step = (centred @ y[:, :, None])[..., 0] / np.maximum((centred**2).sum(axis=2), 1e-300)
-    left = ((y[:, None] - step[..., None] * centred) ** 2).sum(axis=2)
-    rows, best = np.arange(len(curves)), left.argmin(axis=1)
-    of = np.minimum(rows, len(factors) - 1)
-    chosen = step[rows, best]
-    start = curves.mean(axis=1) - chosen * middle[of, best, 0]
-    return factors[of, best], start, chosen, left[rows, best]
 
 
 def sampler_distortion(
