@@ -182,12 +182,16 @@ def rates_of_file(
 ) -> VerifierRates:
     """A verifier's rates from a table with the synthetic label, the right one and the decision of every row.
 
+    Rows of a CSV file that have nothing under `truth` were not checked, and are left out.
+
     Raises:
         DataError: the file cannot be read, a column is missing, or rates cannot be told from its rows.
     """
+    from ouroloop.samples import Samples
     from ouroloop.tables import read_samples
 
-    samples = read_samples(path)
+    checked = _checked_rows(path, truth)
+    samples = read_samples(path) if checked is None else Samples(checked)
     for option, name in (("label", label), ("truth", truth), ("kept", kept)):
         if name not in samples.data_columns:
             there = ", ".join(samples.data_columns)
@@ -197,5 +201,29 @@ def rates_of_file(
         raise DataError(f"{path}: of '{label}' and '{truth}' one holds text and one numbers; no label could be right")
     try:
         return verifier_rates(samples[label] == samples[truth], samples[kept], confidence)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _checked_rows(path: Path, truth: str) -> dict[str, np.ndarray] | None:
+    """Columns of a CSV file's rows with a value under `truth`; None for other files, and where every row has one."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    from ouroloop.columns import columns_of
+
+    if path.suffix.lower() != ".csv" or not path.is_file():
+        return None
+    try:
+        table = csv.read_csv(path, convert_options=csv.ConvertOptions(strings_can_be_null=True))
+    except pa.ArrowInvalid:
+        return None  # the reader of samples says what is wrong
+    if truth not in table.column_names or not table[truth].null_count:
+        return None
+    table = table.filter(table[truth].is_valid()).combine_chunks()
+    if not len(table):
+        raise DataError(f"{path}: no row has a value under '{truth}'; fill in the right labels of some")
+    try:
+        return columns_of(pa.record_batch([c.chunk(0) for c in table.columns], names=table.column_names))
     except DataError as error:
         raise DataError(f"{path}: {error}") from error

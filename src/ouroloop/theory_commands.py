@@ -35,7 +35,8 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example:  ouroloop estimate runs/demo --fit 5")(estimate)
     app.command(
         name="verify-data",
-        epilog="Example:  ouroloop verify-data checked.csv --label label --truth truth --kept kept",
+        epilog="Examples:  ouroloop verify-data checked.csv --truth right_label  |  "
+        "ouroloop verify-data runs/mine --sheet checked.csv",
     )(verify_data)
 
 
@@ -171,20 +172,37 @@ def estimate(
 
 
 def verify_data(
-    data: Annotated[Path, typer.Argument(help="A small labelled set: .csv .parquet .arrow .npz", show_default=False)],
+    data: Annotated[
+        Path,
+        typer.Argument(help="A small labelled set: .csv .parquet .arrow .npz, or a run directory.", show_default=False),
+    ],
     label: Annotated[str, typer.Option(help="Column with the synthetic labels.")] = "label",
     truth: Annotated[str, typer.Option(help="Column with the right labels.")] = "truth",
     kept: Annotated[str, typer.Option(help="Column with the verifier's decision, 1 = kept.")] = "kept",
     confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")] = 0.95,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Of a run: write its labelled rows here as .csv, with 'truth' to be filled.")
+    ] = None,
+    generations: Annotated[int | None, typer.Option(min=1, help="Of a run: only the first so many.")] = None,
 ) -> None:
     """From a few checked rows: how often labels are wrong, how good the verifier is, and whether it will help.
 
     Source: the proxy procedure of Feng et al., arXiv 2406.07515.
     """
     from ouroloop.estimation import rates_of_file
+    from ouroloop.run_verdicts import rates_of_run, write_sheet
     from ouroloop.theory.estimate import advice
 
-    rates = rates_of_file(data, label=label, truth=truth, kept=kept, confidence=confidence)
+    if not data.is_dir() and (sheet is not None or generations is not None):
+        raise SpecError(f"{data}: --sheet and --generations need a run directory")
+    if sheet is not None:
+        print(f"{write_sheet(data, sheet, generations)} rows in {sheet}; fill the column truth, then:")
+        print(f"ouroloop verify-data {sheet}")
+        return
+    if data.is_dir():
+        rates = rates_of_run(data, truth=truth, generations=generations, confidence=confidence)
+    else:
+        rates = rates_of_file(data, label=label, truth=truth, kept=kept, confidence=confidence)
     table = text_table(f"{rates.rows} checked rows, {confidence:.0%} intervals", "quantity", "estimate", "low", "high")
     for name, rate in rates.table():
         table.add_row(name, f"{rate.value:.4f}", f"{rate.low:.4f}", f"{rate.high:.4f}")
