@@ -1,0 +1,92 @@
+"""A verifier's rates from a run: known where the right labels are, a sheet to fill where they are not."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from ouroloop.errors import DataError
+from ouroloop.estimation import rates_of_file
+from ouroloop.run_verdicts import judged_rows, rates_of_run, write_sheet
+from ouroloop.samples import Samples
+from ouroloop.tables import write_arrow
+
+PHI, PSI, NOISE = 0.9, 0.2, 0.3
+
+
+def run_of(path, generations=20, truth=True, failed=0, width=2):
+    """A run directory with nothing but the previews of its corrections, 64 rows each."""
+    rng = np.random.default_rng(0)
+    path.mkdir()
+    (path / "run.json").write_text('{"arm": "", "seed": 3}')
+    for t in range(1, generations + 1):
+        folder = path / "generations" / f"{t:04d}"
+        folder.mkdir(parents=True)
+        right = rng.integers(3, size=64)
+        label = np.where(rng.random(64) < NOISE, (right + 1) % 3, right)
+        kept = rng.random(64) < np.where(label == right, PHI, PSI)
+        verdict = np.where(kept, np.where(rng.random(64) < 0.5, 0, 1), 2)
+        verdict[:failed] = 3
+        x = rng.normal(size=(64, width))
+        columns = {"before": x, "x": x, "label": label, "verdict": verdict.astype(np.int8), "distance": np.zeros(64)}
+        write_arrow(folder / "corrections_preview.arrow", Samples({**columns, **({"truth": right} if truth else {})}))
+    return path
+
+
+def test_rates_are_found_where_the_run_knows_the_right_labels(tmp_path):
+    found = rates_of_run(run_of(tmp_path / "run"), confidence=0.999)
+    assert found.rows == 20 * 64
+    for rate, law in ((found.keep_correct, PHI), (found.keep_wrong, PSI), (found.label_noise, NOISE)):
+        assert rate.low <= law <= rate.high
+    first = rates_of_run(tmp_path / "run", generations=5)
+    assert first.rows == 5 * 64
+
+
+def test_rows_that_failed_were_not_judged(tmp_path):
+    assert len(judged_rows(run_of(tmp_path / "run", failed=10))["label"]) == 20 * 54
+
+
+def test_a_sheet_is_filled_in_part_and_read_back(tmp_path):
+    run, sheet = run_of(tmp_path / "run"), tmp_path / "sheet.csv"
+    known = judged_rows(run)
+    with pytest.raises(DataError, match="no column 'right'"):
+        rates_of_run(run, truth="right")
+    assert write_sheet(run, sheet, generations=10) == 640
+    with pytest.raises(DataError, match="no row has a value under 'truth'"):
+        rates_of_file(sheet)
+    with open(sheet, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["seed", "generation", "row", "x_0", "x_1", "label", "kept", "truth"]
+    assert {row["seed"] for row in rows} == {"3"}
+    for place in range(0, 640, 2):
+        rows[place]["truth"] = known["truth"][place]
+    with open(sheet, "w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    found = rates_of_file(sheet)
+    part = slice(0, 640, 2)
+    right = known["label"][part] == known["truth"][part]
+    assert found.rows == 320
+    assert found.keep_correct.value == known["kept"][part][right].mean()
+    assert found.keep_wrong.value == known["kept"][part][~right].mean()
+    with pytest.raises(DataError, match="is there already"):
+        write_sheet(run, sheet)
+
+
+def test_wide_rows_are_not_in_the_sheet(tmp_path):
+    write_sheet(run_of(tmp_path / "run", generations=1, width=100), tmp_path / "sheet.csv")
+    assert (tmp_path / "sheet.csv").read_text().startswith("seed,generation,row,label,kept,truth")
+
+
+def test_runs_without_labels_or_verdicts_are_errors(tmp_path):
+    run = run_of(tmp_path / "run", generations=1)
+    file = run / "generations" / "0001" / "corrections_preview.arrow"
+    write_arrow(file, Samples({"before": np.zeros((4, 1)), "x": np.zeros((4, 1)), "distance": np.zeros(4)}))
+    with pytest.raises(DataError, match="have no label"):
+        rates_of_run(run)
+    file.unlink()
+    with pytest.raises(DataError, match="keeps no raw rows"):
+        rates_of_run(run)
+    with pytest.raises(DataError, match="cannot be written"):
+        write_sheet(run_of(tmp_path / "other", generations=1), tmp_path / "nowhere" / "sheet.csv")
