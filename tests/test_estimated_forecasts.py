@@ -58,7 +58,9 @@ def test_the_run_s_own_loop_is_continued_and_judged_on_what_was_held_out(tmp_pat
     (law,) = laws
     assert (law.metric, law.validity, law.fitted) == ("distance", "heuristic", 4)
     np.testing.assert_allclose(law.values, curve(0.5, 30), atol=1e-3)
-    error, naive, count = law.held_out()
+    tested = law.held_out()
+    assert tested is not None
+    error, naive, count = tested
     assert count == 8
     assert error < 1e-3
     later = curve(0.5)[5:]
@@ -101,7 +103,9 @@ def test_the_distortion_forecasts_variance_and_stability(tmp_path):
     np.testing.assert_allclose(by_label["trace_ratio", True].values, variance)
     np.testing.assert_allclose(by_label["trace_ratio", False].values, variance, atol=1e-3)
     np.testing.assert_allclose(by_label["contraction_factor", True].values[1:], 0.5 * s2)
-    assert by_label["trace_ratio", True].held_out()[2] == 12  # generation 0 alone was used
+    tested = by_label["trace_ratio", True].held_out()
+    assert tested is not None
+    assert tested[2] == 12  # generation 0 alone was used
     ((_, rate),) = distortions([run])
     assert rate.value == s2
 

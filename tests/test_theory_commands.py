@@ -10,7 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from ouroloop.cli import app
-from ouroloop.errors import SpecError
+from ouroloop.errors import DataError, SpecError
 from ouroloop.study import Study, run_study
 from ouroloop.theory.verification import classifier_accuracy
 
@@ -147,9 +147,54 @@ def test_estimate_predicts_generations_that_it_was_not_fitted_to(tmp_path):
     assert "mean_error" in text
     assert "0 to 5" in text
     assert "sampler distortion" in text
+    assert "error over that of 'nothing changes'" in text
+    code, text = call("forecast", "--from", tmp_path / "out" / "mixed", "--set", "generations=20", "--fit", 6)
+    assert code == 0, text
+    assert "t = 20" in text
+    assert "heuristic" in text
+    assert "held-out generations (RMS)" in text
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump({**SPEC, "regime": {"kind": "accumulate"}}))
+    mixed = ("--from", tmp_path / "out" / "mixed", "-o", tmp_path / "f.svg")
+    code, text = call("forecast", tmp_path / "spec.yaml", *mixed)
+    assert code == 0, text
+    assert "exact" in text  # its closed forms are there as well
+    assert "estimated, s² of generation 0" in text
+    assert "held-out generations" not in text  # another loop than the run's
+    assert (tmp_path / "f.svg").stat().st_size > 5000
+    with pytest.raises(SpecError, match="give a specification, or --from"):
+        RUNNER.invoke(app, ["forecast"], catch_exceptions=False)
     with pytest.raises(Exception, match="no arm has enough measured generations"):
         RUNNER.invoke(app, ["estimate", str(tmp_path / "out"), "--fit", "12"], catch_exceptions=False)
     assert call("estimate", tmp_path / "out", "--fit", 3)[0] == 2  # four points are the fewest that say anything
+
+
+def test_verify_data_writes_a_sheet_of_a_run_and_reads_it(tmp_path):
+    spec = {
+        "data": {"kind": "digits"},
+        "generator": {"kind": "gaussian", "per_class": True, "regularisation": 0.01},
+        "regime": "fixed_real",
+        "corrector": {"kind": "verifier"},
+        "generations": 2,
+    }
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(spec))
+    assert call("run", tmp_path / "spec.yaml", "-o", tmp_path / "run")[0] == 0
+    with pytest.raises(DataError, match="no column 'truth' with the right labels"):
+        RUNNER.invoke(app, ["verify-data", str(tmp_path / "run")], catch_exceptions=False)
+    sheet = tmp_path / "sheet.csv"
+    code, text = call("verify-data", tmp_path / "run", "--sheet", sheet, "--generations", 1)
+    assert code == 0, text
+    assert text.startswith("64 rows")
+    head, *lines = sheet.read_text().splitlines()
+    cells = [line.split(",") for line in lines]
+    filled = [
+        [*row[:-1], str(int(row[-3]) if place % 3 else (int(row[-3]) + 1) % 10)] for place, row in enumerate(cells)
+    ]
+    sheet.write_text("\n".join([head, *(",".join(row) for row in filled)]))
+    code, text = call("verify-data", sheet)
+    assert code == 0, text
+    assert "64 checked rows" in text
+    with pytest.raises(SpecError, match="need a run directory"):
+        RUNNER.invoke(app, ["verify-data", str(sheet), "--generations", "1"], catch_exceptions=False)
 
 
 def test_verify_data_reads_a_table(tmp_path):

@@ -22,6 +22,7 @@ __all__ = [
     "complete",
     "distortion",
     "distortions",
+    "error_ratio",
     "estimate_runs",
     "first_half",
     "measured_metrics",
@@ -124,6 +125,19 @@ def estimate_runs(paths: Sequence[Path], *, fit: int | None = None, metric: str 
     if not found:
         what = f"the metric '{metric}'" if metric else "any metric"
         raise DataError(f"no arm has enough measured generations of {what}: at least 2 beyond those that are fitted")
+
+
+def error_ratio(estimates: Sequence[Estimate]) -> str:
+    """In words: the error over that of "nothing changes", over arms and metrics, and where it is smaller."""
+    pairs = [(e.error, e.naive) for e in estimates if e.error > 0.0 and e.naive > 0.0]
+    if not pairs:
+        return "no error to compare with that of 'nothing changes'"
+    ratio = math.exp(sum(math.log(error / naive) for error, naive in pairs) / len(pairs))
+    better = sum(error < naive for error, naive in pairs)
+    return (
+        f"error over that of 'nothing changes': {ratio:.2f} (geometric mean of {len(pairs)} pairs of arm and metric), "
+        f"smaller for {better}"
+    )
 
 
 def distortions(paths: Sequence[Path]) -> Iterator[tuple[str, Rate]]:

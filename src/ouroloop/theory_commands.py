@@ -143,7 +143,7 @@ def estimate(
     """Fit a loop's contraction factor to its first generations and say how well that predicts the others."""
     from rich.markup import escape
 
-    from ouroloop.estimation import distortions, estimate_runs
+    from ouroloop.estimation import distortions, error_ratio, estimate_runs
 
     columns = (
         "arm",
@@ -157,14 +157,17 @@ def estimate(
     )
     title = "change shrinks by the factor q a generation; error (RMS) over all generations after the fit"
     table = text_table(title, *columns, "if nothing changed")
-    for row in estimate_runs(runs, fit=fit, metric=metric):
+    rows = list(estimate_runs(runs, fit=fit, metric=metric))
+    for row in rows:
         table.add_row(escape(row.arm), escape(row.metric), *row.cells())
     print_tables(table)
+    print(error_ratio(rows))
     known = list(distortions(runs))
     if known:
-        table = text_table(
-            "sampler distortion of generation 0, for: ouroloop plan --sampler-distortion", "arm", "s²", "95 %"
+        print(
+            "sampler distortion of generation 0; see: ouroloop plan --sampler-distortion, ouroloop forecast --from RUN"
         )
+        table = text_table("", "arm", "s²", "95 %")
         for arm, rate in known:
             interval = f"{number_text(rate.low)} to {number_text(rate.high)}" if rate.low == rate.low else "unknown"
             table.add_row(escape(arm), number_text(rate.value), interval)
