@@ -102,6 +102,14 @@ def test_plan_in_rows_says_what_breaks_first(tmp_path):
     assert max(map(len, text.splitlines()[:8])) <= 100
 
 
+def test_plan_of_too_few_rows_promises_nothing():
+    code, text = call("plan", "--n-real", 30, "--dimension", 30)
+    assert code == 0, text
+    assert "30 rows do not determine 30 coefficients; 32 are the fewest" in text
+    rows = [line.split("│")[5].strip() for line in text.splitlines() if line.count("│") == 7]
+    assert rows == ["unknown"] * 5
+
+
 def test_plan_takes_a_risk_itself():
     relative = call("plan", "--n-real", 100, "--dimension", 5, "--budget", 1.88)
     assert relative[0] == 0, relative[1]

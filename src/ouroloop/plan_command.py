@@ -178,12 +178,14 @@ def _print_rows(
             ", ".join(_interval_of_rows(pair, n_real) for pair in answer.ratios) or "none",
             str(trained_rows(answer.regime, generations, n_real, ratio)),
             number_text(value),
-            "unknown" if math.isnan(value) else "yes" if value <= budget * own else "no",
+            "unknown" if math.isnan(value) or math.isinf(own) else "yes" if value <= budget * own else "no",
             "none known" if math.isnan(value) else law,
         )
     print_tables(table)
     exact = "replace and accumulate with new inputs, the others with the same ones"
     exact = exact if model == "least_squares" else "mean and covariance fitted, any correction and distortion"
+    if math.isinf(own):
+        print(f"{n_real} rows do not determine {dimension} coefficients; {dimension + 2} are the fewest with a risk")
     print(f"training rows, risk: of generation {generations}; exact: for these very rows, {exact}")
 
 

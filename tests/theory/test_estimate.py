@@ -103,6 +103,13 @@ def test_noise_is_rarely_taken_for_a_runaway():
     assert np.median(errors) < 0.3
 
 
+def test_one_value_that_is_off_at_the_end_is_no_runaway():
+    """Of q = 100 the curve is flat but for the last point: the best fit, and 10^12 a few generations later."""
+    found = estimate.contraction([0.1344, 0.1271, 0.1322, 0.1307, 0.1333, 0.078])
+    assert found.factor.value <= 1.0
+    assert abs(float(found.predict(12)[0])) < 1.0
+
+
 @pytest.mark.parametrize("scale", [1e-200, 1e-12, 1.0, 1e12, 1e200])
 def test_the_factor_does_not_depend_on_the_unit(scale):
     found = estimate.contraction(scale * np.array([1.0, 2.0, 2.5, 2.75, 2.875]))
