@@ -98,6 +98,7 @@ def test_a_plan_is_sorted_and_names_what_is_unstable():
     assert risks == sorted(risks)
     fixed = next(a for a in answers if a.regime == "fixed_real")
     assert "unstable" in fixed.note
+    assert fixed.strength is not None
     assert fixed.strength > 0.0
     assert math.isnan(next(a for a in answers if a.regime == "accumulate_subsample").risk)
 
