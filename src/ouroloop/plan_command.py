@@ -187,6 +187,9 @@ def _print_rows(
     if math.isinf(own):
         print(f"{n_real} rows do not determine {dimension} coefficients; {dimension + 2} are the fewest with a risk")
     print(f"training rows, risk: of generation {generations}; exact: for these very rows, {exact}")
+    print(
+        "synthetic rows may be: by the laws of many rows, as the table above; a risk that is exact can decide otherwise"
+    )
 
 
 def _interval_of_rows(pair: Interval, n_real: int) -> str:

@@ -15,13 +15,16 @@ Functions of numbers and arrays, which need no specification and broadcast over 
 | `discrete`     | how diverse the surviving categories are, when one is left                                  |
 | `kde`          | how kernel density estimates widen; the constants of their error, from data                 |
 | `risk`         | long-run multipliers of every regime for any estimator that averages                        |
+| `finite_risk`  | the same with few rows, for least squares and Gaussians, where a law is exact               |
+| `response`     | a run's own constants, carried over to another ratio, regime or correction strength         |
 
 Every `generation` here counts fits: generation 1 is the model fitted on the real data (which a run calls generation
 0), generation t is the t-th model, and generation 0, where it has a meaning, is the data's distribution itself.
 
 For whole loops: `rows` (which rows each generation trains on), `moments` of them in `gaussian`, `wasserstein` (the
 expected W2), `forecast` (from a specification to curves, in a run's generations). To compare
-with: `simulate`, loops of many seeds on sufficient statistics.
+with: `simulate`, loops of many seeds on sufficient statistics. To decide: `planner` with `budget` and
+`verifier_planner`, which turn the laws round; `estimate`, which finds their constants in data.
 """
 
 from __future__ import annotations
@@ -32,37 +35,45 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ouroloop.theory import (
+        budget,
         curation,
         discrete,
         estimate,
+        finite_risk,
         forecast,
         gaussian,
         jacobian,
         kde,
         planner,
         regression,
+        response,
         risk,
         stability,
         survival,
         tv,
         verification,
+        verifier_planner,
     )
 
 __all__ = [
+    "budget",
     "curation",
     "discrete",
     "estimate",
+    "finite_risk",
     "forecast",
     "gaussian",
     "jacobian",
     "kde",
     "planner",
     "regression",
+    "response",
     "risk",
     "stability",
     "survival",
     "tv",
     "verification",
+    "verifier_planner",
 ]
 
 
