@@ -77,9 +77,22 @@ def test_laws_are_exact_without_a_ridge_and_asymptotic_with_one():
     assert over.label == "ridge regression"
 
 
-def test_more_coefficients_than_rows_have_no_finite_risk():
-    e = RelabelledRegression(values=(0, 1), n=10, dimension=10)
-    assert np.isinf(e.forecasts()[0].values[1])
+@pytest.mark.parametrize(
+    ("experiment", "match"),
+    [
+        (RelabelledRegression(values=(0, 1), n=11, dimension=10), "^n: must be at least 12"),
+        (RelabelledRegression(values=(0, 1), last_n=11, dimension=10), "^last_n: must be at least 12 without a ridge"),
+        (MixedRegression(values=(4, 100), n_real=7, dimension=10), "^n_real: must be at least 8 with 4 synthetic"),
+    ],
+)
+def test_too_few_rows_for_a_finite_risk_are_refused(experiment, match):
+    with pytest.raises(SpecError, match=match):
+        experiment.run([Key(0)])
+
+
+def test_as_few_rows_as_have_a_finite_risk_are_run():
+    MixedRegression(values=(4, 100), n_real=8, dimension=10, replicas=2).run([Key(0)])
+    RelabelledRegression(values=(0, 1), n=12, last_n=1, ridge=1.0, dimension=10, replicas=2).run([Key(0)])
 
 
 def test_a_fraction_of_a_fake_generation_is_refused():

@@ -8,15 +8,17 @@ fit needs are a Wishart matrix $S = BB^\top$ of the inputs and $X^\top\varepsilo
 
 from __future__ import annotations
 
+import abc
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
 from ouroloop import progress
+from ouroloop.errors import SpecError
 from ouroloop.experiment import Axis
 from ouroloop.experiments.sweeps import forecast_over, settings, swept
 from ouroloop.keys import Key
@@ -32,13 +34,25 @@ _AT_ONCE = 2_000_000  # entries of the replicas' matrices
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Sweep:
+class _Sweep(abc.ABC):
     """A risk $|\\hat w - w^*|^2$ over one option, a mean over replicas."""
+
+    dimension: Annotated[int, Field(ge=1, description="d, coefficients")] = 20
+    noise_variance: Annotated[float, Field(ge=0, description="of the labels but a last fit's own")] = 1.0
+    replicas: Annotated[int, Field(ge=1, description="regressions that a seed's value is the mean of")] = 200
+
+    @property
+    @abc.abstractmethod
+    def axis(self) -> Axis:
+        """The swept option."""
+
+    @abc.abstractmethod
+    def errors(self, rng: np.random.Generator, replicas: int) -> np.ndarray:
+        """Coefficients less the true ones, float64 (replicas, d)."""
 
     def run(self, keys: Sequence[Key]) -> Mapping[str, np.ndarray]:
         """risk, float64 (keys, points)."""
-        part: Any = self
-        points = settings(part, part.axis)
+        points = settings(self, self.axis)
         found = np.empty((len(keys), len(points)))
         for place, point in enumerate(points):
             for row, key in enumerate(keys):
@@ -47,7 +61,15 @@ class _Sweep:
         return {"risk": found}
 
 
-def _mean_risk(point: Any, rng: np.random.Generator) -> float:
+def _needs(name: str, rows: int, dimension: int, where: str = "") -> None:
+    """Refuse rows that leave least squares without a finite risk."""
+    if rows < dimension + 2:
+        raise SpecError(
+            f"{name}: must be at least {dimension + 2}{where}, for least squares to have a finite risk; got {rows}"
+        )
+
+
+def _mean_risk(point: _Sweep, rng: np.random.Generator) -> float:
     at_once = max(1, _AT_ONCE // point.dimension**2)
     sizes = [min(at_once, point.replicas - start) for start in range(0, point.replicas, at_once)]
     return sum(float(np.square(point.errors(rng, size)).sum()) for size in sizes) / point.replicas
@@ -62,17 +84,24 @@ class RelabelledRegression(_Sweep):
     fakes: Annotated[int, Field(ge=0, le=10_000, description="t, fake generations before the last fit")] = 0
     n: Annotated[int, Field(ge=1, description="rows of a fake generation; more than d + 1")] = 100
     last_n: Annotated[int, Field(ge=1, description="rows of the last fit")] = 100
-    dimension: Annotated[int, Field(ge=1, description="d, coefficients")] = 20
-    noise_variance: Annotated[float, Field(ge=0, description="of a fake generation's labels")] = 1.0
     last_noise_variance: Annotated[float, Field(ge=0, description="of the last fit's labels")] = 1.0
     ridge: Annotated[float, Field(ge=0, description="penalty of the last fit; 0: least squares")] = 0.0
     signal: Annotated[float, Field(ge=0, description="|w|^2 of the true coefficients")] = 1.0
-    replicas: Annotated[int, Field(ge=1, description="regressions that a seed's value is the mean of")] = 200
 
     @property
     def axis(self) -> Axis:
-        """The swept option."""
-        return swept(self, self.over, self.values)
+        """The swept option.
+
+        Raises:
+            SpecError: too few rows for a fit of finite risk.
+        """
+        axis = swept(self, self.over, self.values)
+        for point in settings(self, axis):
+            if point.fakes:
+                _needs("n", point.n, point.dimension)
+            if not point.ridge:
+                _needs("last_n", point.last_n, point.dimension, " without a ridge")
+        return axis
 
     def errors(self, rng: np.random.Generator, replicas: int) -> np.ndarray:
         """Coefficients less the true ones, float64 (replicas, d)."""
@@ -125,15 +154,20 @@ class MixedRegression(_Sweep):
     real_per_synthetic: Annotated[
         float, Field(ge=0, description="further real rows per synthetic one: above 0 both grow together")
     ] = 0.0
-    dimension: Annotated[int, Field(ge=1, description="d, coefficients")] = 20
-    noise_variance: Annotated[float, Field(ge=0, description="of all labels")] = 1.0
     distance: Annotated[float, Field(ge=0, description="|w_syn - w|^2, squared distance of the synthetic truth")] = 0.1
-    replicas: Annotated[int, Field(ge=1, description="regressions that a seed's value is the mean of")] = 200
 
     @property
     def axis(self) -> Axis:
-        """The synthetic rows."""
-        return swept(self, "n_synthetic", self.values)
+        """The synthetic rows.
+
+        Raises:
+            SpecError: too few rows for a fit of finite risk.
+        """
+        axis = swept(self, "n_synthetic", self.values)
+        first = settings(self, axis)[0]
+        where = f" with {first.n_synthetic} synthetic rows"
+        _needs("n_real", first.real_rows, first.dimension - first.n_synthetic, where)
+        return axis
 
     @property
     def real_rows(self) -> int:

@@ -81,7 +81,7 @@ class WeightedLoop:
         return np.square(mean).mean(axis=1)
 
     def forecasts(self) -> list[Forecast]:
-        """The law of the risk with the variance known, and the least risk of any weight."""
+        """The law, as a squared error and as a multiple of that of the real rows; its note has the best weight."""
         points = settings(self, self.axis)
         best = risk.golden_weight(self.drawn / self.n)
         note = f"least at a weight of {best:.4g}; unbiased variance, whose mean is that of the data"

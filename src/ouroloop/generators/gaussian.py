@@ -33,7 +33,8 @@ SamplingBias = Annotated[
     Field(
         gt=0,
         allow_inf_nan=False,
-        description="factor of the variance of what is drawn: below 1 trades variety for quality (MAD)",
+        description="factor of the variance of what is drawn: below 1 trades variety for quality (MAD); the fitted "
+        "moments and densities stay as they are",
     ),
 ]
 

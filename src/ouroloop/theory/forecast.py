@@ -227,7 +227,7 @@ def _measured_error(loop: _Loop, rows: Plan, values: np.ndarray, share: float) -
     Regime replace drifts: the share grows by 5 % every k generations of k rows, and after 2 k of them nothing is said.
     """
     k = int(rows.counts.max()) if loop.generations and loop.regime != "real_only" else loop.n_real
-    if min(loop.n_real, k) < max(20, 10 * loop.dim):
+    if min(loop.n_real, k) < max(20, 10 * loop.dim) or loop.stretch > 1.0:  # that one was measured up to 1
         return None
     drift = np.arange(len(values)) / k if loop.regime == "replace" else np.zeros(len(values))
     return np.where(drift <= 2.0, (share + 0.05 * drift) * values, np.inf)
@@ -329,13 +329,14 @@ def _stability(loop: _Loop) -> Iterator[Forecast]:
     strength, ratios = loop.strength, loop.rows.synthetic_ratio
     memoryless = loop.regime in ("fixed_real", "fresh_real", "replace")
     gaussian_model = loop.spec["generator"].get("kind") == "gaussian"
+    stretch = loop.stretch if gaussian_model else 1.0  # a mixture's bias is that of its components alone
     where = "" if memoryless else "; at the effective ratio of each generation, as if its rows were all new"
     certified = np.asarray(stability.certificate(ratios, strength).rate)
     yield Forecast(
         metric="contraction_factor",
         label="SCSC certificate",
         source=_SCSC,
-        validity="sufficient bound" if memoryless and gaussian_model and loop.stretch <= 1.0 else "heuristic",
+        validity="sufficient bound" if memoryless and gaussian_model and stretch <= 1.0 else "heuristic",
         note="misfit L eps / alpha taken as 0; below 1 certifies local stability, no value means no certificate"
         + where,
         units="per generation",
@@ -348,7 +349,9 @@ def _stability(loop: _Loop) -> Iterator[Forecast]:
         validity="asymptotic" if memoryless and gaussian_model else "heuristic",
         note="population limit of a well-specified exponential family" + where,
         units="per generation",
-        values=np.asarray(stability.spectral_radius(ratios, strength, max(loop.stretch, 1.0))),  # mean's or variance's
+        values=np.asarray(
+            stability.spectral_radius(ratios, strength, max(stretch, 1.0))
+        ),  # the mean's or the variance's
     )
     if loop.regime == "fixed_real" and loop.stretch == 1.0:
         yield Forecast(
