@@ -10,7 +10,8 @@ $$ R = \Big[\tfrac{\pi}{1+\delta} I + \tfrac{\alpha(1-\pi)}{1+\delta_s} C + \gam
 the decision $w^\top x$ on a real row of class 1 has a mean and second moment in closed form, and accuracy is
 $\Phi(\text{mean}/\sqrt{\text{second} - \text{mean}^2})$, with the sign of the mean kept. Asymptotic in p and N. Exact
 without pruning ($\alpha = 1$); see `verification` for what is wrong with it otherwise and for the reduction to
-$\alpha = 1$ that mends it, which is what is used here unless `published`.
+$\alpha = 1$ that mends it, which is what is used here unless `published`; `accuracy` is then its mean over the numbers
+of kept and of wrong rows (`kept_counts`).
 
 Source:
     El Firdoussi et al., arXiv 2410.08942; formulas as in the authors' code (elfirdoussilab1/Synthetic-data,
@@ -26,6 +27,7 @@ import numpy.typing as npt
 
 from ouroloop.errors import SpecError
 from ouroloop.theory.arguments import choice, number, numbers, whole
+from ouroloop.theory.kept_counts import kept_counts
 
 __all__ = ["FORMULAS", "accuracy", "isotropic"]
 
@@ -156,16 +158,26 @@ def accuracy(
     kept = right * (1.0 - noise) + wrong * noise
     if n + kept * m == 0.0:
         raise SpecError("n_synthetic: no row is left to train on: no real rows, and none that the verifier keeps")
-    problem = _problem(
-        np.asarray(n),
-        np.asarray(m),
-        kept,
-        wrong * noise,
-        np.asarray(number("ridge", ridge, above=True)),
-        published,
-    )
+    penalty = number("ridge", ridge, above=True)
     mu, mub, values, turned = _directions(mean, synthetic_mean, synthetic_covariance)
     mu, mub = turned.T @ mu, turned.T @ mub
+    one = np.asarray(1.0)
+    if published:
+        problem = _problem(n * one, m * one, kept, wrong * noise, penalty * one, published=True)
+        return _general(problem, mu, mub, values, published=True)
+    found = 0.0
+    counts = kept_counts(m * one, kept, wrong * noise, fixed=np.asarray(False))
+    for rows, share, weight in zip(*counts, strict=True):
+        if n + rows == 0.0:
+            found += 0.5 * float(weight)  # nothing kept: a coin
+        elif weight > 0.0:
+            problem = _problem(n * one, rows, one, share, penalty * (n + m) / (n + rows) * one, published=False)
+            found += float(weight) * _general(problem, mu, mub, values, published=False)
+    return min(found, 1.0)
+
+
+def _general(problem: _Problem, mu: np.ndarray, mub: np.ndarray, values: np.ndarray, *, published: bool) -> float:
+    """Accuracy with means in the eigenbasis of the covariance, whose eigenvalues are `values`."""
     delta, delta_s = _fixed_point(problem, values)
     bulk, traces = _bulk(problem, values, delta, delta_s)
     real, synthetic = problem.real / (1.0 + delta), problem.kept * (1.0 - problem.real) / (1.0 + delta_s)
