@@ -16,6 +16,7 @@ import numpy as np
 
 from ouroloop.errors import DataError, SpecError
 from ouroloop.estimation import FEWEST, complete, first_half, measured_metrics, root_mean_square
+from ouroloop.metric_ranges import range_of
 from ouroloop.theory.forecast import Forecast
 from ouroloop.theory.response import Response, distorted_variance, response, shares
 
@@ -32,7 +33,7 @@ class EstimatedForecast(Forecast):
     """A curve with the interval of its estimated constants, and what the run measured, where it is the same loop.
 
     Args:
-        low, high: float64 (T + 1,), 95 %.
+        low, high: float64 (T + 1,), 95 %. Cut, like the values, to the metric's range.
         measured: mean over seeds, float64 (T + 1,), NaN where not measured; None for another loop.
         fitted: the last generation that was fitted.
     """
@@ -93,7 +94,8 @@ def estimated_forecasts(
         fit: measured generations to fit to, at least 4; default: the first half, at least 4.
 
     Raises:
-        DataError: a run without enough generations of any metric, or several arms to choose from.
+        DataError: a run without enough generations of any metric, or without as many as `fit`, or several arms to
+            choose from.
         SpecError: a loop whose constants are not those of the run: another generator or corrector.
     """
     sources = {source.arm.label: source for source in _sources(run)}
@@ -139,18 +141,31 @@ def _forecasts(source: _Source, target: Target, fit: int | None) -> Iterator[Est
     same = _same_loop(source.spec, target.spec) and source.n_real == target.n_real
     length = int(target.spec["generations"]) + 1
     wanted = wanted[:length, :length]
+    series = {name: known for name in measured_metrics(source.arm) if (known := complete(source.arm, name)) is not None}
+    most = max((len(t) for t, _ in series.values()), default=0)
+    if fit is not None and not FEWEST <= fit <= most:
+        raise DataError(
+            f"{source.arm.label or 'the run'}: --fit {fit}: must be at least {FEWEST} and at most {most}, the measured "
+            "generations of the metric that has most, generation 0 included"
+        )
     note = _note(source.spec, target.spec)
     yield from _of_distortion(source, wanted, same, note)
-    for name in measured_metrics(source.arm):
-        series = complete(source.arm, name)
-        if series is None:
-            continue
-        t, table = series
+    for name, (t, table) in series.items():
         used = first_half(len(t)) if fit is None else fit
-        if used < FEWEST or len(t) < used or t[used - 1] >= len(own) or not np.ptp(table[:, :used]) > 0.0:
+        if len(t) < used or t[used - 1] >= len(own) or not np.ptp(table[:, :used]) > 0.0:
             continue
-        found = response(table[:, :used], own, t[:used])
-        yield _forecast(name, found, wanted, (t, table.mean(axis=0)) if same else None, int(t[used - 1]), note)
+        found = response(table[:, :used], own, t[:used], target=wanted)
+        least, greatest = range_of(name)
+        inside = least <= table.min() and table.max() <= greatest  # else the name means something else here
+        yield _forecast(
+            name,
+            found,
+            wanted,
+            measured=_by_generation(t, table.mean(axis=0), length) if same else None,
+            fitted=int(t[used - 1]),
+            note=note,
+            limits=(least, greatest) if inside else (-math.inf, math.inf),
+        )
 
 
 def _last(spec: Mapping[str, Any], source: _Source) -> int:
@@ -202,25 +217,39 @@ def _forecast(
     metric: str,
     found: Response,
     wanted: np.ndarray,
-    measured: tuple[np.ndarray, np.ndarray] | None,
+    *,
+    measured: np.ndarray | None,
     fitted: int,
     note: str,
+    limits: tuple[float, float],
 ) -> EstimatedForecast:
-    values, low, high = found.predict(wanted)
-    runs_away = found.factor * float(wanted.sum(axis=1).max(initial=0.0)) > 1.0 + 1e-9
+    free = found.predict(wanted)
+    values, low, high = np.clip(free, *limits)
     return EstimatedForecast(
         metric=metric,
         label=f"estimated, generations 0 to {fitted}",
-        source=f"M = {found.factor:.3g}, d = {found.step:.3g}" + (", runs away" if runs_away else ""),
+        source=_constants(found, wanted) + (", cut to the metric's range" if (values != free[0]).any() else ""),
         validity="heuristic",
         note=note,
         units="",
         values=values,
         low=low,
         high=high,
-        measured=None if measured is None else _by_generation(*measured, len(values)),
+        measured=measured,
         fitted=fitted,
     )
+
+
+def _constants(found: Response, wanted: np.ndarray) -> str:
+    """M and d in words: whether they run away, and what chance did not let us claim."""
+    if found.step == 0.0:
+        return "no change beyond chance in the fitted generations"
+    text = f"M = {found.factor:.3g}, d = {found.step:.3g}"
+    if found.factor * float(wanted.sum(axis=1).max(initial=0.0)) > 1.0 + 1e-9:
+        return f"{text}, runs away"
+    if found.best > found.factor * (1.0 + 1e-9) + 1e-9:
+        return f"{text}; M = {found.best:.3g} fits best and would run away, but not beyond chance"
+    return text
 
 
 def _of_distortion(source: _Source, wanted: np.ndarray, same: bool, note: str) -> Iterator[EstimatedForecast]:

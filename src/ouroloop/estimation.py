@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,7 +95,7 @@ def estimate_runs(paths: Sequence[Path], *, fit: int | None = None, metric: str 
     """
     from ouroloop.report.load import load
 
-    found, results = False, load(list(paths))
+    found, most, results = False, 0, load(list(paths))
     if results.axis.texts:
         raise DataError(
             f"these runs are over {results.axis.name}, not generations: there is no contraction to estimate"
@@ -106,7 +106,7 @@ def estimate_runs(paths: Sequence[Path], *, fit: int | None = None, metric: str 
             if series is None:
                 continue
             t, table = series
-            used = first_half(len(t)) if fit is None else fit
+            used, most = first_half(len(t)) if fit is None else fit, max(most, len(t))
             if len(t) < used + 2 or used < FEWEST or not np.ptp(table, axis=1).any():  # constants need no forecast
                 continue
             curve = contraction(table[:, :used], generations=t[:used])
@@ -124,7 +124,11 @@ def estimate_runs(paths: Sequence[Path], *, fit: int | None = None, metric: str 
             )
     if not found:
         what = f"the metric '{metric}'" if metric else "any metric"
-        raise DataError(f"no arm has enough measured generations of {what}: at least 2 beyond those that are fitted")
+        asked = "" if fit is None else f"--fit {fit}: "
+        raise DataError(
+            f"{asked}no arm has enough measured generations of {what}, or it does not change: it takes at least "
+            f"{FEWEST} to fit and 2 more, and the most there are is {most}, generation 0 included"
+        )
 
 
 def error_ratio(estimates: Sequence[Estimate]) -> str:
@@ -196,7 +200,8 @@ def rates_of_file(
 ) -> VerifierRates:
     """A verifier's rates from a table with the synthetic label, the right one and the decision of every row.
 
-    Rows of a CSV file that have nothing under `truth` were not checked, and are left out.
+    Rows of a CSV file that have nothing under `truth` were not checked, and are left out; what they are of is in `of`.
+    A label may be spelled NA, null or nan.
 
     Raises:
         DataError: the file cannot be read, a column is missing, or rates cannot be told from its rows.
@@ -205,7 +210,7 @@ def rates_of_file(
     from ouroloop.tables import read_samples
 
     checked = _checked_rows(path, truth)
-    samples = read_samples(path) if checked is None else Samples(checked)
+    samples = read_samples(path) if checked is None else Samples(checked[0])
     for option, name in (("label", label), ("truth", truth), ("kept", kept)):
         if name not in samples.data_columns:
             there = ", ".join(samples.data_columns)
@@ -213,14 +218,18 @@ def rates_of_file(
     texts = [samples[name].dtype.kind in "US" for name in (label, truth)]
     if texts[0] != texts[1]:
         raise DataError(f"{path}: of '{label}' and '{truth}' one holds text and one numbers; no label could be right")
+    for name in (label, truth):
+        if samples[name].dtype.kind == "f" and not np.isfinite(samples[name]).all():
+            raise DataError(f"{path}: a row has no finite number under '{name}'; leave an unknown right label empty")
     try:
-        return verifier_rates(samples[label] == samples[truth], samples[kept], confidence)
+        found = verifier_rates(samples[label] == samples[truth], samples[kept], confidence)
+        return found if checked is None else replace(found, of=checked[1])
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
 
 
-def _checked_rows(path: Path, truth: str) -> dict[str, np.ndarray] | None:
-    """Columns of a CSV file's rows with a value under `truth`; None for other files, and where every row has one."""
+def _checked_rows(path: Path, truth: str) -> tuple[dict[str, np.ndarray], int] | None:
+    """Columns of a CSV file's rows with a value under `truth`, and all its rows; None where every row has one."""
     import pyarrow as pa
     from pyarrow import csv
 
@@ -229,15 +238,17 @@ def _checked_rows(path: Path, truth: str) -> dict[str, np.ndarray] | None:
     if path.suffix.lower() != ".csv" or not path.is_file():
         return None
     try:
-        table = csv.read_csv(path, convert_options=csv.ConvertOptions(strings_can_be_null=True))
+        empty = csv.ConvertOptions(strings_can_be_null=True, null_values=[""])  # by default NA and null are none too
+        table = csv.read_csv(path, convert_options=empty)
     except pa.ArrowInvalid:
         return None  # the reader of samples says what is wrong
     if truth not in table.column_names or not table[truth].null_count:
         return None
-    table = table.filter(table[truth].is_valid()).combine_chunks()
+    rows, table = len(table), table.filter(table[truth].is_valid()).combine_chunks()
     if not len(table):
         raise DataError(f"{path}: no row has a value under '{truth}'; fill in the right labels of some")
     try:
-        return columns_of(pa.record_batch([c.chunk(0) for c in table.columns], names=table.column_names))
+        batch = pa.record_batch([c.chunk(0) for c in table.columns], names=table.column_names)
+        return columns_of(batch), rows
     except DataError as error:
         raise DataError(f"{path}: {error}") from error

@@ -14,12 +14,14 @@ import numpy.typing as npt
 from ouroloop.errors import DataError
 from ouroloop.theory.arguments import numbers
 
-__all__ = ["Basis", "cautious_fit", "curves_of", "fit", "geometric"]
+__all__ = ["Basis", "cautious_fit", "changes", "curves_of", "fit", "geometric", "redrawn"]
 
 Basis = Callable[[np.ndarray], np.ndarray]  # factors (..., k) to shapes (..., k, points)
 _FACTORS = np.concatenate([np.linspace(0.0, 0.98, 99), np.linspace(0.985, 1.5, 104), np.geomspace(1.51, 100.0, 300)])
 _BLOCK_VALUES = 1 << 22  # numbers held at a time while fitting
 _CHANCE = 0.05  # of taking noise for a runaway
+_CHANCE_OF_CHANGE = 0.1  # of taking noise for a change
+_DRAWS = 400
 _LARGEST = 230.0  # of t log q: beyond it the curve leaves floating point
 
 
@@ -29,9 +31,9 @@ def curves_of(
     """Checked curves (seeds, points) and their generations (points,), by default 0, 1, 2, ...
 
     Raises:
-        DataError: fewer than 4 points, generations that do not increase, or values that are not finite.
+        DataError: fewer than 4 points, generations that do not increase, or values that are no finite numbers.
     """
-    table = np.atleast_2d(np.asarray(values, np.float64))
+    table = _table(name, values)
     points = table.shape[1]
     t = np.arange(points, dtype=np.float64) if generations is None else numbers("generations", generations)
     if table.size == 0 or points < 4 or t.shape != (points,):
@@ -43,6 +45,18 @@ def curves_of(
     return table, t
 
 
+def _table(name: str, values: npt.ArrayLike) -> np.ndarray:
+    wanted = f"{name}: values: must be numbers, (seeds, points) or (points,)"
+    try:
+        given = np.asarray(values)
+        table = np.atleast_2d(given.astype(np.float64))
+    except (TypeError, ValueError) as error:  # ragged, or no numbers
+        raise DataError(f"{wanted}; {error}") from error
+    if given.dtype.kind not in "biufO" or table.ndim != 2:
+        raise DataError(f"{wanted}; got {given.dtype} of shape {given.shape}")
+    return table
+
+
 def geometric(t: np.ndarray, q: npt.ArrayLike) -> np.ndarray:
     """1 + q + ... + q^(t-1) for every factor (...) and generation (points,): shape (..., points)."""
     q = np.asarray(q, np.float64)[..., None]
@@ -51,19 +65,19 @@ def geometric(t: np.ndarray, q: npt.ArrayLike) -> np.ndarray:
 
 
 def cautious_fit(
-    curves: np.ndarray, basis: Basis, t: np.ndarray
+    curves: np.ndarray, basis: Basis, t: np.ndarray, calm: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """`fit`, but a runaway (q > 1) is claimed only where it is better than every q <= 1 beyond chance (F-test).
+    """`fit`, but a runaway (q > calm) is claimed only where it beats every smaller q beyond chance (F-test).
 
     It also has to foretell the last point better from the others, which an outlier at the end does not allow.
     """
     found = fit(curves, basis, t)
-    wild = np.flatnonzero(found[0] > 1.0)
+    wild = np.flatnonzero(found[0] > calm)
     if len(wild):
-        calm = fit(curves[wild], basis, t, 1.0)
-        claimed = _beyond_chance(calm[3], found[3][wild], len(t))
-        claimed &= _missed(curves[wild], basis, t, math.inf) < _missed(curves[wild], basis, t, 1.0)
-        for column, replacement in zip(found, calm, strict=True):
+        held = fit(curves[wild], basis, t, calm)
+        claimed = _beyond_chance(held[3], found[3][wild], len(t))
+        claimed &= _missed(curves[wild], basis, t, math.inf) < _missed(curves[wild], basis, t, calm)
+        for column, replacement in zip(found, held, strict=True):
             column[wild[~claimed]] = replacement[~claimed]
     return found
 
@@ -80,6 +94,48 @@ def _beyond_chance(calm: np.ndarray, runaway: np.ndarray, points: int) -> np.nda
 
     freedom = points - 3
     return calm**2 > runaway**2 * (1.0 + float(fdtri(1, freedom, 1.0 - _CHANCE)) / freedom)
+
+
+def changes(table: np.ndarray, residual: float) -> bool:
+    """Whether the fitted curve explains the means over seeds better than a constant does, beyond chance (F-test).
+
+    The noise of a mean is told from what the fit leaves and, for several seeds, from how their shapes differ (the
+    interaction of seed and generation), which is what makes the test strong for few generations.
+
+    Args:
+        table: (seeds, points). residual: root mean square of what the fit leaves of the mean.
+    """
+    from scipy.special import fdtri
+
+    seeds, points = table.shape
+    mean = table.mean(axis=0)
+    shapes = table - mean - (table.mean(axis=1, keepdims=True) - mean.mean())
+    noise, freedom = points * residual**2 + float((shapes**2).sum()) / seeds, points - 3 + (seeds - 1) * (points - 1)
+    explained = float(((mean - mean.mean()) ** 2).sum()) - points * residual**2
+    return explained / 2.0 > noise / freedom * float(fdtri(2, freedom, 1.0 - _CHANCE_OF_CHANGE))
+
+
+def redrawn(table: np.ndarray, fitted: np.ndarray) -> np.ndarray:
+    r"""Curves (draws, points) that spread about the mean over seeds as its error does: Student's t.
+
+    From 3 seeds on their deviations are mixed with normal weights and divided by $\sqrt{\chi^2_{n-1}/(n-1)}$, by which
+    every weighted sum of points has the t-interval of its seeds; resampling them alone covers two thirds with 3 of
+    them. For fewer seeds what the fit leaves is resampled, likewise scaled, about the fit.
+
+    Args:
+        table: (seeds, points). fitted: (points,), the fit to its mean.
+    """
+    rng = np.random.default_rng(0)  # a fixed stream: the same table gives the same interval
+    seeds, points = table.shape
+    mean = table.mean(axis=0)
+    if seeds >= 3:
+        freedom, centre = seeds - 1, mean
+        noise = rng.normal(size=(_DRAWS, seeds)) @ (table - mean) / math.sqrt(seeds * freedom)
+    else:
+        freedom, centre = points - 3, fitted  # three constants were fitted
+        left = (mean - fitted) * math.sqrt(points / freedom)
+        noise = left[rng.integers(points, size=(_DRAWS, points))]
+    return centre + noise * np.sqrt(freedom / rng.chisquare(freedom, size=(_DRAWS, 1)))
 
 
 def fit(

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from ouroloop.errors import DataError, SpecError
 from ouroloop.theory.arguments import numbers, whole
-from ouroloop.theory.curve_fit import cautious_fit, curves_of, fit, geometric
+from ouroloop.theory.curve_fit import cautious_fit, curves_of, fit, geometric, redrawn
 
 __all__ = [
     "Contraction",
@@ -81,6 +81,7 @@ class VerifierRates:
         p_star: $1/(1+\psi/\phi)$, the label noise beyond which kept labels mislead; its interval takes both rates at
             their ends and so covers at least as often.
         purity: share of right labels among those kept.
+        of: rows of the table that these were checked from; None for all of it.
     """
 
     rows: int
@@ -89,6 +90,7 @@ class VerifierRates:
     keep_wrong: Rate
     p_star: Rate
     purity: Rate
+    of: int | None = None
 
     def table(self) -> Iterator[tuple[str, Rate]]:
         """Name and rate of every quantity."""
@@ -204,7 +206,7 @@ def contraction(
     Args:
         values: (seeds, points) or (points,): the metric over the generations to fit.
         generations: (points,), increasing from 0; default 0, 1, 2, ...
-        confidence: of the interval, by resampling seeds.
+        confidence: of the interval over seeds (`curve_fit.redrawn`).
 
     Raises:
         DataError: fewer than 4 points, generations that do not increase, or values that are not finite.
@@ -219,8 +221,7 @@ def contraction(
     q, start, step, residual = (float(column[0]) for column in cautious_fit(mean[None], basis, t))
     low = high = np.full(1, math.nan)
     if len(table) >= 3:
-        rng = np.random.default_rng(0)  # a fixed stream: the same table gives the same interval
-        drawn = table[rng.integers(len(table), size=(_RESAMPLES, len(table)))].mean(axis=1)
+        drawn = redrawn(table, start + step * basis(np.asarray(q)))
         low, high = np.quantile(fit(drawn, basis, t)[0], [[tail], [1.0 - tail]])
     return Contraction(
         factor=Rate(q, float(np.minimum(low, q)[0]), float(np.maximum(high, q)[0]), table.size),

@@ -10,6 +10,10 @@ with $K_{ti}$ the share of generation t's training rows that generation i drew a
 share $r$ in every generation this is the curve of `estimate.contraction` with $q = rM$ and $b = rd$; for
 other regimes it is not. For the variance of a sampler that inflates it by $s^2$, $M = s^2$ and $d = s^2 - 1$ exactly
 (many rows). For other metrics it is a linearisation: a heuristic, to be judged on held-out generations.
+
+A source whose rows are half a model's own bears any $M < 2$ calmly; a loop of its rows alone explodes with $M > 1$.
+So the loop to forecast takes part in the fit: an $M$ with which source or target would run away is taken only where
+it fits better than every smaller one beyond chance, and a change only where it is one beyond chance (F-tests).
 """
 
 from __future__ import annotations
@@ -21,12 +25,11 @@ import numpy.typing as npt
 
 from ouroloop.errors import DataError, SpecError
 from ouroloop.theory import rows
-from ouroloop.theory.arguments import numbers, share_of_model, whole
-from ouroloop.theory.curve_fit import cautious_fit, curves_of
+from ouroloop.theory.arguments import number, numbers, share_of_model, whole, wholes
+from ouroloop.theory.curve_fit import cautious_fit, changes, curves_of, fit, redrawn
 
 __all__ = ["Response", "distorted_variance", "response", "shape", "shares"]
 
-_RESAMPLES = 400
 _BOUND = 1e150  # of a curve that runs away, so that its square stays within floating point
 
 
@@ -52,7 +55,7 @@ def shares(
     [0.0, 0.333, 0.333]
     """
     whole("n_real", n_real, 1)
-    drawn = int(np.ceil(float(numbers("synthetic_ratio", synthetic_ratio)) * n_real - 1e-9))
+    drawn = int(np.ceil(number("synthetic_ratio", synthetic_ratio) * n_real - 1e-9))
     kind = "accumulate" if regime == "accumulate_subsample" else regime
     plan = rows.plan(kind, generations, n_real, drawn if kind != "real_only" else 0, window)
     return plan.counts / plan.rows[:, None] * share_of_model(correction_strength)
@@ -73,15 +76,17 @@ class Response:
     """A metric's constants, and draws of them that show how well they are known.
 
     Attributes:
-        factor, step, start: M, d and x_0.
+        factor, step, start: M, d and x_0; d is 0 where the metric does not change beyond chance.
+        best: M of the best fit. Above `factor` where a loop of such an M would run away, but chance explains it too.
         residual: root mean square of what the fit leaves of the mean over seeds.
         fitted: generations that were fitted.
-        draws: M, d and x_0 refitted to resampled data, float64 (3, draws).
+        draws: M, d and x_0 refitted to data drawn with the error of the mean, float64 (3, draws).
     """
 
     factor: float
     step: float
     start: float
+    best: float
     residual: float
     fitted: int
     draws: np.ndarray
@@ -89,8 +94,10 @@ class Response:
     def predict(self, shares: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The metric in a loop with these shares: values, low and high, each float64 (generations + 1,).
 
-        The interval is that of the fitted constants; that the metric answers linearly it takes for granted.
+        The interval is that of the fitted constants; that the metric answers linearly it takes for granted, and so
+        it does that M is at most the one that is fitted, where that is less than `best`.
         """
+        shares = _loop("shares", shares)
         tail = (1.0 - float(numbers("confidence", confidence, 0.0, 1.0, above=True, below=True))) / 2.0
         values = self.start + self.step * shape(shares, self.factor)
         factors, steps, starts = self.draws
@@ -99,20 +106,29 @@ class Response:
         return values, np.minimum(low, values), np.maximum(high, values)
 
 
-def response(values: npt.ArrayLike, shares: np.ndarray, generations: npt.ArrayLike | None = None) -> Response:
+def response(
+    values: npt.ArrayLike,
+    shares: np.ndarray,
+    generations: npt.ArrayLike | None = None,
+    *,
+    target: np.ndarray | None = None,
+) -> Response:
     """Fit a metric's constants to the generations of a loop.
 
     Args:
         values: (seeds, points) or (points,).
         shares: K of that loop, up to its last generation at least.
-        generations: (points,), increasing; default 0, 1, 2, ...
+        generations: (points,), whole and increasing; default 0, 1, 2, ...
+        target: K of the loop to forecast; default: the same loop.
 
-    The draws resample seeds where there are 3 or more, else what the fit leaves.
+    The draws show the error over seeds where there are 3 or more, else that of what the fit leaves.
 
     Raises:
         DataError: see `curve_fit.curves_of`. SpecError: a loop without synthetic rows, or shorter than the values.
     """
     table, t = curves_of("response", values, generations)
+    wholes("generations", t)
+    shares = _loop("shares", shares)
     if t[-1] >= len(shares):
         raise SpecError(f"shares: are known up to generation {len(shares) - 1}, values up to {t[-1]:g}")
     largest, at = float(shares.sum(axis=1).max()), t.astype(int)
@@ -122,23 +138,34 @@ def response(values: npt.ArrayLike, shares: np.ndarray, generations: npt.ArrayLi
     def basis(q: np.ndarray) -> np.ndarray:
         return shape(shares[: at[-1] + 1, : at[-1] + 1], q / largest)[..., at]
 
+    wanted = 0.0 if target is None else float(_loop("target", target).sum(axis=1).max())
+    calm = min(1.0, largest / max(wanted, largest))  # the q up to which neither loop runs away
     mean = table.mean(axis=0)
-    q, start, step, residual = (float(column[0]) for column in cautious_fit(mean[None], basis, t))
-    drawn_q, drawn_starts, drawn_steps, _ = cautious_fit(
-        _resampled(table, start + step * basis(np.asarray(q))), basis, t
+    q, start, step, residual = (float(column[0]) for column in cautious_fit(mean[None], basis, t, calm))
+    best = max(q, float(fit(mean[None], basis, t)[0][0]))
+    curves = redrawn(table, start + step * basis(np.asarray(q)))
+    drawn_q, drawn_starts, drawn_steps, _ = (
+        cautious_fit(curves, basis, t, calm) if q > calm else fit(curves, basis, t, calm)
     )
-    draws = np.stack([drawn_q / largest, drawn_steps, drawn_starts])
-    return Response(factor=q / largest, step=step, start=start, residual=residual, fitted=table.shape[1], draws=draws)
+    if not changes(table, residual):
+        start, step = float(mean.mean()), 0.0
+    return Response(
+        factor=q / largest,
+        step=step,
+        start=start,
+        best=best / largest,
+        residual=residual,
+        fitted=table.shape[1],
+        draws=np.stack([drawn_q / largest, drawn_steps, drawn_starts]),
+    )
 
 
-def _resampled(table: np.ndarray, fitted: np.ndarray) -> np.ndarray:
-    """Mean curves (draws, points) of resampled seeds, or the fitted curve with resampled residuals."""
-    rng = np.random.default_rng(0)  # a fixed stream: the same table gives the same interval
-    if len(table) >= 3:
-        return table[rng.integers(len(table), size=(_RESAMPLES, len(table)))].mean(axis=1)
-    points = table.shape[1]
-    left = (table.mean(axis=0) - fitted) * np.sqrt(points / (points - 3))  # three constants were fitted
-    return fitted + left[rng.integers(points, size=(_RESAMPLES, points))]
+def _loop(name: str, shares: npt.ArrayLike) -> np.ndarray:
+    """Checked K."""
+    found = numbers(name, shares)
+    if found.ndim != 2 or found.shape[0] != found.shape[1] or not found.size:
+        raise SpecError(f"{name}: must be the square table that theory.response.shares gives, got {found.shape}")
+    return found
 
 
 def distorted_variance(shares: np.ndarray, sampler_distortion: float) -> np.ndarray:
