@@ -227,3 +227,13 @@ def test_arrays_broadcast():
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(SpecError, match=message):
         call()
+
+
+@pytest.mark.parametrize("regime", ["fixed_real", "fresh_real"])
+@pytest.mark.parametrize(("n", "ratio", "drawn"), [(13, 0.31, 5), (10, 0.15, 2), (7, 1.0, 7), (10, 0.3, 3)])
+def test_a_ratio_is_rounded_up_to_whole_rows(regime, n, ratio, drawn):
+    exact = gaussian.moments(plan(regime, 6, n_real=n, draws=drawn), sampler_distortion=0.6, ddof=1)
+    options = {"unbiased": True, "synthetic_ratio": ratio, "sampler_distortion": 0.6}
+    np.testing.assert_allclose(gaussian.variance(regime, np.arange(1, 8), n, **options), exact.variance, rtol=1e-10)
+    square = gaussian.mean_squared_error(regime, np.arange(1, 8), n, **options)
+    np.testing.assert_allclose(square, exact.mean_square, rtol=1e-10)

@@ -49,6 +49,17 @@ def test_draws_of_a_fixed_number(n, exponent):
     assert (support.mean(axis=1) < 1.05 * law + error).all()
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 10])
+@pytest.mark.parametrize("m", [2, 30])
+def test_at_least_one_category_is_left_of_a_fixed_number_of_draws(m, n):
+    support = discrete_loop("replace", 40, n, np.full(m, 1 / m), Key(1), replicas=4000).support
+    law = survival.expected_support(np.full(m, 1 / m), n, np.arange(1, 41))
+    error = 3 * support.std(axis=1) / math.sqrt(4000)
+    assert (law >= 1.0).all()
+    assert (law <= support.mean(axis=1) + error).all()
+    np.testing.assert_array_equal(survival.expected_support(np.full(m, 1 / m), 1, [1, 10, 10**6]), 1.0)
+
+
 @pytest.mark.parametrize(("p", "n"), [(0.001, 1000), (0.01, 50), (0.0, 10)])
 def test_bernoulli_bounds_hold(p, n):
     low, high = survival.bernoulli_bounds(p, n, np.arange(1, 6))

@@ -53,6 +53,7 @@ __all__ = [
     "variance",
 ]
 
+_EXACT = 2.0**52  # up to it floating point has fractions
 LAWS = ("replace", "accumulate", "accumulate_subsample", "fixed_real", "fresh_real")
 
 
@@ -86,7 +87,7 @@ def variance(
         unbiased: whether to divide the covariance by the rows less 1. Then the *mean* of the variance stays (replace),
             while a typical run's goes to 0: see `median_variance`.
         synthetic_ratio: synthetic per real row; other than 1 for fixed_real and fresh_real, where it may be 0 and
-            must otherwise make at least one row.
+            must otherwise make at least one row; rounded up to whole rows, as a run does.
         sampler_distortion: $s^2 > 0$, by which the sampler inflates the variance; MAD's sampling bias is below 1. Other
             than 1 for replace, fixed_real and fresh_real. Infinite values are unstable loops beyond floating point.
 
@@ -142,8 +143,11 @@ def _track(
         generation=t, n=rows, unbiased=unbiased, synthetic_ratio=ratio, sampler_distortion=stretch
     )
     with np.errstate(over="ignore"):
-        if ((ratio * rows < 1.0) & (ratio > 0.0)).any():
-            raise SpecError("synthetic_ratio: must be 0 or make at least one synthetic row of n real ones")
+        made = ratio * rows
+    if ((made < 1.0) & (ratio > 0.0)).any():
+        raise SpecError("synthetic_ratio: must be 0 or make at least one synthetic row of n real ones")
+    whole_rows = np.isfinite(made) & (made < _EXACT)
+    ratio = np.where(whole_rows, np.ceil(np.where(whole_rows, made, 0.0) - 1e-9) / rows, ratio)  # as the regimes round
     found = Track(np.empty(t.shape), np.empty(t.shape))
     for ddof, here in enumerate((~unbiased, unbiased)):
         found.mean_square[here], found.variance[here] = run(

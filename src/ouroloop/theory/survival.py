@@ -77,8 +77,9 @@ def bernoulli_bounds(probability: npt.ArrayLike, n: npt.ArrayLike, generation: n
 def expected_support(probabilities: npt.ArrayLike, n: npt.ArrayLike, generation: npt.ArrayLike) -> Values:
     r"""Expected number of distinct categories among the n samples that generation k is fitted on.
 
-    $\sum_i (1 - e^{-n p_i g_k})$: exact for Poisson counts, a lower bound for exactly n draws that is close as soon as
-    no category dominates.
+    $\max\big(1, \sum_i (1 - e^{-n p_i g_k})\big)$, a lower bound that is close as soon as no category dominates: n draws
+    have one category at least. The sum is exact for Poisson counts, which may be all 0 (`poisson_survival`); by how much
+    it can be too low, `support_gap` says.
 
     Args:
         probabilities: of the data, shape (..., m), each row a distribution.
@@ -97,7 +98,7 @@ def expected_support(probabilities: npt.ArrayLike, n: npt.ArrayLike, generation:
     found, size = np.zeros(shape), max(1, _CHUNK // max(1, int(np.prod(shape))))
     for begin in range(0, p.shape[-1], size):
         found = found + _seen(p[..., begin : begin + size] * draws[..., None], factor[..., None]).sum(axis=-1)
-    return plain(found)
+    return plain(np.maximum(found, 1.0))
 
 
 def support_gap(probabilities: npt.ArrayLike, n: int, generation: npt.ArrayLike) -> Values:

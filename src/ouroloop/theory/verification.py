@@ -218,7 +218,8 @@ def _averaged(
     n, m, p, mu, ridge = (x[..., None] for x in (n, m, p, mu, ridge))
     some = (n + rows > 0.0) & (weights > 0.0)
     rows = np.where(some, rows, 2.0 * p)  # any number that has an accuracy
-    n, rows, p, mu, ridge = np.broadcast_arrays(n, rows, p, mu, ridge * (n + m) / (n + rows))
+    ridge = ridge * np.where(some, (n + m) / (n + rows), 1.0)
+    n, rows, p, mu, ridge = np.broadcast_arrays(n, rows, p, mu, ridge)
     found = ridge_classifier.isotropic(n, rows, p, mu, np.ones(rows.shape), share, ridge, published=False)
     return np.clip((weights * np.where(some, found, 0.5)).sum(axis=-1), 0.0, 1.0)  # nothing kept: a coin
 
