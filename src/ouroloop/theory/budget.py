@@ -11,14 +11,28 @@ from __future__ import annotations
 
 import math
 
-from ouroloop.errors import SpecError
-from ouroloop.theory.arguments import choice, number, whole
-from ouroloop.theory.regression import one_fit_risk
+import numpy as np
+import numpy.typing as npt
 
-__all__ = ["MODELS", "most_ratio", "real_risk", "relative_budget", "rows_exceeded_at", "rows_needed", "trained_rows"]
+from ouroloop.errors import SpecError
+from ouroloop.theory.arguments import choice, number, together, whole
+from ouroloop.theory.regression import one_fit_risk
+from ouroloop.theory.rows import drawn
+
+__all__ = [
+    "MODELS",
+    "REGIMES",
+    "most_ratio",
+    "real_risk",
+    "relative_budget",
+    "rows_exceeded_at",
+    "rows_needed",
+    "trained_rows",
+    "training_size",
+]
 
 MODELS = {"least_squares": "sigma^2 p/(n - p - 1)", "gaussian": "sigma^2 p/n"}
-_ROUNDING = 1e-9  # as the regimes round up rows
+REGIMES = ("replace", "accumulate", "accumulate_subsample", "fixed_real", "fresh_real", "real_only")
 
 
 def real_risk(model: str, n_real: int, dimension: int, noise_variance: float) -> float:
@@ -76,15 +90,30 @@ def relative_budget(model: str, risk: float, n_real: int, dimension: int, noise_
     return allowed / own
 
 
+def training_size(regime: str, generation: npt.ArrayLike, real: npt.ArrayLike, fresh: npt.ArrayLike) -> np.ndarray:
+    """Rows of a training set of generation t >= 1 where a generation draws `fresh` rows; any unit, arrays broadcast.
+
+    >>> training_size("accumulate", [1, 10], 100, 50).tolist(), training_size("fixed_real", 3, 1.0, 0.5).tolist()
+    ([150, 600], 1.5)
+    """
+    choice("regime", regime, REGIMES)
+    t, n, k = together(generation=generation, real=real, fresh=fresh)
+    sizes = {"replace": k, "accumulate": n + t * k, "accumulate_subsample": n + 0 * k, "real_only": n + 0 * k}
+    return sizes.get(regime, n + k)
+
+
 def trained_rows(regime: str, generation: int, n_real: int, synthetic_ratio: float) -> int:
     """Rows that a generation t >= 1 is trained on.
+
+    Args:
+        regime: of `REGIMES`.
+        generation: t. n_real: at least 1. synthetic_ratio: finite.
 
     >>> [trained_rows(regime, 10, 100, 0.5) for regime in ("replace", "fixed_real", "accumulate")]
     [50, 150, 600]
     """
-    drawn = math.ceil(synthetic_ratio * n_real - _ROUNDING)
-    kept = {"replace": 0, "accumulate": n_real + generation * drawn - drawn, "accumulate_subsample": n_real - drawn}
-    return kept.get(regime, n_real) + drawn
+    t = np.asarray(whole("generation", generation, 1), object)  # of any size
+    return int(training_size(regime, t, n_real, drawn(synthetic_ratio, n_real)))
 
 
 def rows_exceeded_at(regime: str, n_real: int, synthetic_ratio: float, rows: int) -> int | None:
@@ -93,14 +122,18 @@ def rows_exceeded_at(regime: str, n_real: int, synthetic_ratio: float, rows: int
     >>> rows_exceeded_at("accumulate", 100, 0.5, 599), rows_exceeded_at("fixed_real", 100, 0.5, 599)
     (10, None)
     """
-    if trained_rows(regime, 1, n_real, synthetic_ratio) > rows:
+    if trained_rows(regime, 1, n_real, synthetic_ratio) > whole("rows", rows, 1):
         return 1
-    drawn = math.ceil(synthetic_ratio * n_real - _ROUNDING)
-    return (rows - n_real) // drawn + 1 if regime == "accumulate" and drawn else None
+    k = drawn(synthetic_ratio, n_real)
+    return (rows - n_real) // k + 1 if regime == "accumulate" and k else None
 
 
 def most_ratio(regime: str, generations: int, n_real: int, rows: int) -> float:
     """The largest `synthetic_ratio` whose training sets stay within `rows` up to the last generation.
+
+    Args:
+        regime: of `REGIMES`.
+        generations: the last, at least 1. n_real: at least 1. rows: at least as many.
 
     Raises:
         SpecError: fewer rows can be afforded than there are real ones.
@@ -108,7 +141,9 @@ def most_ratio(regime: str, generations: int, n_real: int, rows: int) -> float:
     >>> [most_ratio(regime, 10, 100, 600) for regime in ("replace", "fixed_real", "accumulate")]
     [6.0, 5.0, 0.5]
     """
-    if rows < n_real:
-        raise SpecError(f"rows: {rows} are fewer than the {n_real} real rows, which generation 0 is trained on already")
-    spare = {"replace": rows, "accumulate": (rows - n_real) // generations}.get(regime, rows - n_real)
-    return math.inf if regime == "accumulate_subsample" else spare / n_real
+    choice("regime", regime, REGIMES)
+    last, n, most = whole("generations", generations, 1), whole("n_real", n_real, 1), whole("rows", rows, 1)
+    if most < n:
+        raise SpecError(f"rows: {most} are fewer than the {n} real rows, which generation 0 is trained on already")
+    spare = {"replace": most, "accumulate": (most - n) // last}.get(regime, most - n)
+    return math.inf if regime in ("accumulate_subsample", "real_only") else spare / n

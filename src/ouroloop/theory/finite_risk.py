@@ -6,25 +6,29 @@ With n real rows, k synthetic rows a generation, p parameters, noise variance $\
   $c_n + \sum_{i\le t}\frac{k}{N_i}\,c_{N_i}$ with $N_i = n + ik$ rows in generation i. The step of the coefficients is
   $S_i^{-1}X_i^\top\varepsilon_i$ with $S_i$ the Gram matrix of all $N_i$ rows, and by their exchangeability
   $E\,\mathrm{tr}\,S_i^{-2}X_i^\top X_i = \frac{k}{N_i}E\,\mathrm{tr}\,S_i^{-1}$ (k = n: `regression.risk`).
-* least squares, the same inputs with new labels: fixed_real and fresh_real with a whole `synthetic_ratio`.
-* a Gaussian whose mean and covariance are fitted: `gaussian.moments` in every regime, with ideal correction and a
-  distorted sampler too; accumulate_subsample with as many synthetic as real rows.
+* least squares, the same inputs with new labels: fixed_real and fresh_real with a whole `synthetic_ratio`. Synthetic
+  rows are the real rows' inputs, labelled again; fresh real rows are these inputs with new labels of the truth. Rows
+  with inputs of their own have another risk, which for many rows is the same.
+* a Gaussian whose mean and covariance are fitted: every regime, with ideal correction and a distorted sampler too
+  (`gaussian_rows`); accumulate_subsample with as many synthetic as real rows.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from ouroloop.errors import SpecError
-from ouroloop.theory import gaussian, regression, rows
+from ouroloop.theory import gaussian_rows, risk, rows
 from ouroloop.theory.arguments import choice, number, whole
 from ouroloop.theory.budget import MODELS, real_risk
+from ouroloop.theory.regression import one_fit_risk
+from ouroloop.theory.series import sum_of
 
-__all__ = ["finite_risk"]
+__all__ = ["REGIMES", "finite_risk", "unit_risks"]
 
-_MOST_STEPS = 10_000_000  # generations that are summed over
+REGIMES = (*rows.REGIMES, "accumulate_subsample")
 
 
 def finite_risk(
@@ -43,55 +47,95 @@ def finite_risk(
 
     Args:
         model: "least_squares" or "gaussian", see `budget`.
-        regime: its name.
+        regime: of `REGIMES`; least squares needs the inputs that the module names.
         generation: t >= 0; 0 is the model of the real data.
         n_real, dimension, noise_variance: see `budget.real_risk`.
         synthetic_ratio: synthetic rows per real row, rounded up to whole rows.
         correction_strength, sampler_distortion: other than 0 and 1 for the Gaussian alone.
+
+    Raises:
+        SpecError: an argument out of its range.
 
     >>> round(finite_risk("least_squares", "accumulate", 4, 100, 10, 1.0), 4)
     0.1609
     >>> round(finite_risk("gaussian", "replace", 19, 100, 1, 1.0), 4)  # 1 - (1 - 1/n)^20
     0.1821
     """
+    choice("regime", regime, REGIMES)
+    t, drawn = whole("generation", generation), rows.drawn(synthetic_ratio, n_real)
+    loop = {"correction_strength": correction_strength, "sampler_distortion": sampler_distortion}
+    start = real_risk(model, n_real, dimension, noise_variance)
+    unit = float(unit_risks(model, regime, [t], n_real, dimension, np.array([drawn], np.float64), **loop)[0, 0])
+    if noise_variance > 0.0 or math.isnan(unit):
+        return unit * float(noise_variance)
+    # nothing to lose, but for a generation without enough rows to fit
+    short = regime == "replace" and t > 0 and drawn < (dimension if model == "least_squares" else 1)
+    return math.inf if short else start
+
+
+def unit_risks(
+    model: str,
+    regime: str,
+    generations: Sequence[int],
+    n_real: int,
+    dimension: int,
+    drawn: np.ndarray,
+    *,
+    correction_strength: float = 0.0,
+    sampler_distortion: float = 1.0,
+) -> np.ndarray:
+    """The same for noise variance 1 at several generations and numbers of synthetic rows.
+
+    Args:
+        model, regime, n_real, dimension, correction_strength, sampler_distortion: see `finite_risk`.
+        generations: of a run, ascending.
+        drawn: float64 (m,), whole numbers of synthetic rows a generation.
+
+    Returns:
+        float64 (len(generations), m).
+    """
     choice("model", model, MODELS)
-    t, n = whole("generation", generation), whole("n_real", n_real, 1)
-    ratio = number("synthetic_ratio", synthetic_ratio)
-    if not math.isfinite(ratio * n):
-        raise SpecError(f"synthetic_ratio: must make a finite number of rows, got {ratio:g}")
-    drawn = math.ceil(ratio * n - 1e-9)
-    start = real_risk(model, n, dimension, noise_variance)
-    if t == 0 or (drawn == 0 and regime != "replace"):
-        return start
-    if drawn == 0:
-        return math.inf  # no row to train on
+    choice("regime", regime, REGIMES)
+    strength = number("correction_strength", correction_strength, inf=True)
+    stretch = number("sampler_distortion", sampler_distortion, above=True)
+    n, p = whole("n_real", n_real, 1), whole("dimension", dimension, 1)
+    own = real_risk(model, n, p, 1.0)
+    found = np.full((len(generations), len(drawn)), np.nan)
+    some = drawn > 0.0
+    found[:, ~some] = math.inf if regime == "replace" else own  # replace: no row to train on
     if model == "gaussian":
-        unit = _gaussian(regime, t, n, ratio, drawn, correction_strength, sampler_distortion)
-        return unit * noise_variance * dimension
-    if sampler_distortion != 1.0 or correction_strength:
-        return math.nan
-    return _least_squares(regime, t, n, drawn, dimension, noise_variance, ratio)
+        found[:, some] = p * gaussian_rows.mean_squares(regime, generations, n, drawn[some], strength, stretch)
+    elif regime == "real_only" or (strength == 0.0 and stretch == 1.0):
+        for row, t in enumerate(generations):
+            found[row, some] = _least_squares(regime, t, n, p, drawn[some])
+    found[np.asarray(generations) == 0] = own
+    return found
 
 
-def _gaussian(regime: str, t: int, n: int, ratio: float, drawn: int, strength: float, stretch: float) -> float:
-    """Squared error of the mean, in units of the data's variance."""
-    if regime == "accumulate_subsample":
-        if ratio != 1.0 or strength or stretch != 1.0:
-            return math.nan
-        return float(gaussian.mean_squared_error(regime, t + 1, n))
-    if t > rows.MAX_GENERATIONS:
-        return math.nan
-    law = gaussian.moments(rows.plan(regime, t, n, drawn), strength, sampler_distortion=stretch)
-    return float(law.mean_square[-1])
-
-
-def _least_squares(regime: str, t: int, n: int, drawn: int, dimension: int, noise: float, ratio: float) -> float:
+def _least_squares(regime: str, t: int, n: int, p: int, k: np.ndarray) -> np.ndarray:
+    own = real_risk("least_squares", n, p, 1.0)
+    if regime == "real_only":
+        return np.full(k.shape, own)
     if regime == "replace":
-        return float(regression.relabelled_risk(t, drawn, dimension, noise, n, noise))
-    if regime == "accumulate" and t <= _MOST_STEPS:
-        total = n + drawn * np.arange(1.0, t + 1.0)
-        steps = drawn / total * np.asarray(regression.one_fit_risk(total, dimension, noise))
-        return real_risk("least_squares", n, dimension, noise) + float(steps.sum())
-    if regime in ("fixed_real", "fresh_real") and ratio == int(ratio):
-        return float(regression.risk(regime, t + 1, n, dimension, noise, synthetic_ratio=ratio))
-    return math.nan
+        return own + t * np.asarray(one_fit_risk(k, p, 1.0))
+    if regime == "accumulate":
+        return own + _steps(t, n, p, k) if math.isfinite(own) else np.full(k.shape, own)
+    if regime in ("fixed_real", "fresh_real"):
+        return np.where(k % n == 0, own * np.asarray(risk.multiplier(regime, t + 1, k / n)), np.nan)
+    return np.full(k.shape, np.nan)
+
+
+def _steps(t: int, n: int, p: int, k: np.ndarray) -> np.ndarray:
+    r"""$\sum_{i\le t}\frac{k}{N_i}c_{N_i}$, whose terms are $\frac{p}{k\,(i+a)(i+b)}$, $a = (n-p-1)/k$, $b = n/k$."""
+    a, b = (n - p - 1.0) / k, n / k
+
+    def term(i: np.ndarray) -> np.ndarray:
+        return p / k / (i + a) / (i + b)
+
+    return sum_of(
+        term,
+        lambda i: p / (p + 1.0) * np.log1p(-(p + 1.0) / k / (i + b)),
+        lambda i: -term(i) * (1.0 / (i + a) + 1.0 / (i + b)),
+        t,
+        len(k),
+    )

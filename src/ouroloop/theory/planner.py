@@ -2,28 +2,29 @@ r"""How much synthetic data, under which regime, how strongly corrected, and unt
 
 The loss is counted in units of the risk of training once on the n real rows (`theory.risk`): a *budget* of 1.5 allows
 half as much risk again; `budget.relative_budget` turns an absolute one into it. What is said holds for models whose
-error is the average of their rows' errors, for many rows (`finite_risk` has laws that are exact for few). The risks are
-those of a faithful sampler; of an imperfect one (`sampler_distortion`) only the stability is known, and where a loop is
-unstable no risk is claimed. With the rows of the real data and those that can be trained on, that limit is kept too.
+error is the average of their rows' errors, for many rows; of a model by name, with so many real rows, answers come from
+the exact law where there is one (`risk_laws`). The risks of many rows are those of a faithful sampler; of an
+imperfect one (`sampler_distortion`) only the stability is known, and where a loop is unstable no risk is claimed. With
+the rows of the real data and those that can be trained on, that limit is kept too.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ouroloop.errors import SpecError
-from ouroloop.theory import risk
-from ouroloop.theory.arguments import number, whole
-from ouroloop.theory.budget import most_ratio, rows_exceeded_at
+from ouroloop.theory.arguments import choice, number, whole
+from ouroloop.theory.budget import MODELS, most_ratio, rows_exceeded_at
+from ouroloop.theory.plan_notes import note
+from ouroloop.theory.risk_laws import FewRows, ManyRows
+from ouroloop.theory.rows import drawn
 
 __all__ = ["Answer", "Interval", "allowed_ratios", "breaks_at", "needed_strength", "plan"]
 
 Interval = tuple[float, float]
-_LAST = 10**9  # "never" is: not within so many generations
-_RATIOS = np.concatenate([[0.0], np.geomspace(1e-4, 1e4, 801)])
 _WITH_RATIO = ("fixed_real", "accumulate", "accumulate_subsample", "replace", "fresh_real")
 
 
@@ -35,18 +36,23 @@ class Answer:
         regime: its name.
         ratios: intervals of `synthetic_ratio` that stay within the budget up to the last generation, and stable.
         risk: the multiplier at the given ratio and last generation; NaN where no closed form is known.
+        law: which law says so: "many rows", or where it is exact for the given rows "exact" or "exact, same inputs"
+            (`risk_laws.FewRows`); "" where none is known.
         breaks_at: first generation that exceeds the budget or the rows at the given ratio; None: never, or unknown
             with the risk.
         breaks_by: which of them: "risk", "rows", "risk and rows"; "" where nothing is known to break.
+        within: whether no generation up to the last exceeds the budget; None where the risk is not known.
         strength: least `correction_strength` that keeps the given ratio within the budget and the loop stable;
-            infinity where no finite one does, None where no closed form is known.
+            infinity where no finite one does, None where it is not known.
         note: what limits the answer.
     """
 
     regime: str
     ratios: tuple[Interval, ...]
     risk: float
+    law: str
     breaks_at: int | None
+    within: bool | None
     strength: float | None
     note: str = ""
     breaks_by: str = ""
@@ -61,6 +67,8 @@ def plan(
     sampler_distortion: float = 1.0,
     n_real: int | None = None,
     rows: int | None = None,
+    model: str | None = None,
+    dimension: int | None = None,
 ) -> list[Answer]:
     """One answer a regime, the one with the least risk first.
 
@@ -68,10 +76,12 @@ def plan(
         budget: allowed risk over that of the real data alone, above 1.
         generations: last generation that must stay within it, >= 1 (generation 0 is the model of the real data).
         synthetic_ratio: what the user would like to mix in.
-        correction_strength: of a corrector as good as real data; known for fixed_real only.
+        correction_strength: of a corrector as good as real data; the law of many rows knows it for fixed_real only.
         sampler_distortion: s^2, the factor by which the sampler inflates the model's variance.
-        n_real: real rows; needed where `rows` are given.
+        n_real: real rows; needed where `rows` or `model` are given.
         rows: the most that a generation can be trained on, at least `n_real`; None: any number.
+        model: of `budget.MODELS`, to answer for these very rows where an exact law is known. None: for many rows.
+        dimension: the model's parameters.
 
     Raises:
         SpecError: a budget of 1 or less, or an argument out of its range.
@@ -79,103 +89,84 @@ def plan(
     budget = number("budget", budget, 1.0, above=True)
     generations = whole("generations", generations, 1)
     ratio = number("synthetic_ratio", synthetic_ratio)
-    if rows is not None and n_real is None:
-        raise SpecError("rows: a limit of rows needs n_real, the number of real rows")
+    number("sampler_distortion", sampler_distortion, above=True)
+    for name, value in (("rows", rows), ("model", model)):
+        if value is not None and n_real is None:
+            raise SpecError(f"{name}: needs n_real, the number of real rows")
+    law = _law(
+        number("correction_strength", correction_strength, inf=True), n_real, model, dimension, sampler_distortion
+    )
     room = None if n_real is None or rows is None else (n_real, rows)
-    answers = [
-        _answer(regime, budget, generations, ratio, correction_strength, sampler_distortion, room)
-        for regime in _WITH_RATIO
-    ]
+    if n_real is not None:
+        drawn(ratio, n_real)  # refuses what makes no number of rows
+    answers = [_answer(law, regime, budget, generations, ratio, sampler_distortion, room) for regime in _WITH_RATIO]
     return sorted(answers, key=lambda a: (math.isnan(a.risk), a.risk))
 
 
+def _law(strength: float, n_real: int | None, model: str | None, dimension: int | None, distortion: float) -> ManyRows:
+    if n_real is None or model is None:
+        return ManyRows(correction_strength=strength)
+    if dimension is None:
+        raise SpecError("dimension: a model needs the number of its parameters")
+    return FewRows(
+        correction_strength=strength,
+        model=choice("model", model, MODELS),
+        n_real=whole("n_real", n_real, 1),
+        dimension=whole("dimension", dimension, 1),
+        sampler_distortion=distortion,
+    )
+
+
 def _answer(
+    law: ManyRows,
     regime: str,
     budget: float,
     generations: int,
     ratio: float,
-    correction_strength: float,
     distortion: float,
     room: tuple[int, int] | None,
 ) -> Answer:
     """One regime's; `room` is n_real and the rows that can be trained on."""
-    strength = correction_strength if regime == "fixed_real" else 0.0
-    limit, most, full = _stable_ratio(regime, distortion, strength), math.inf, None
+    limit = _stable_ratio(regime, distortion, law.strength(regime))
+    stable = ratio == 0.0 or ratio < limit
+    kind = law.kind(regime, generations, ratio)
+    known = stable or kind.startswith("exact")  # of an unstable loop the law of many rows says nothing
+    value = float(law.at(regime, generations, [ratio])[0]) if known else math.nan
+    over = breaks_at(regime, budget, ratio, law=law) if known else None
+    most, full = math.inf, None
     if room is not None:
         most, full = most_ratio(regime, generations, *room), rows_exceeded_at(regime, room[0], ratio, room[1])
-    stable = ratio == 0.0 or ratio < limit
-    value = _risk(regime, generations, ratio, strength) if stable else math.nan
-    over = breaks_at(regime, budget, ratio, strength) if stable else None
     breaks = [(t, by) for t, by in ((over, "risk"), (full, "rows")) if t is not None]
     first = min((t for t, _ in breaks), default=None)
-    needed = 0.0 if value <= budget else None
-    if regime == "fixed_real":
-        needed = needed_strength(budget, generations, ratio, distortion)
-    allowed = [(low, high) for low, high in allowed_ratios(regime, budget, generations, strength) if low <= most]
+    within = None if math.isnan(value) else over is None or over > generations
+    strength = 0.0 if within and stable else None
+    if regime == "fixed_real" and kind:
+        strength = needed_strength(budget, generations, ratio, distortion, law=law)
+    allowed = [(low, high) for low, high in allowed_ratios(regime, budget, generations, law=law) if low <= most]
     return Answer(
         regime=regime,
         ratios=tuple((low, min(high, limit, most)) for low, high in allowed if low < limit or low == 0.0),
         risk=value,
+        law=kind if known else "",
         breaks_at=first,
         breaks_by=" and ".join(by for t, by in breaks if t == first),
-        strength=needed,
-        note=_note(regime, ratio, distortion, correction_strength, stable),
+        within=within,
+        strength=strength,
+        note=note(law, regime, ratio, distortion, stable, kind),
     )
 
 
 def _stable_ratio(regime: str, distortion: float, strength: float) -> float:
-    """The ratio below which a distorted sampler's variance does not grow exponentially; 0 where no ratio does."""
-    inflation = number("sampler_distortion", distortion, above=True) - 1.0
+    """The ratio below which a distorted sampler's variance does not grow without bound; 0 where no ratio does."""
+    inflation = distortion - 1.0
     if regime in ("fixed_real", "fresh_real"):
         return math.inf if inflation <= strength else (1.0 + strength) / (inflation - strength)
-    return 0.0 if regime == "replace" and inflation > 0.0 else math.inf
-
-
-def _note(regime: str, ratio: float, distortion: float, strength: float, stable: bool) -> str:
-    if not stable:
-        remedy = {"fixed_real": "correct, or mix in less", "replace": "keep real data"}.get(regime, "mix in less")
-        return f"unstable: this sampler's distortion grows without bound at this ratio; {remedy}"
-    doubts = ["risk of a faithful sampler; the distortion enters stability only"] if distortion != 1.0 else []
-    if distortion > 1.0 and regime.startswith("accumulate") and ratio:
-        doubts = [f"risk of a faithful sampler; with this one the variance grows as t^{distortion - 1.0:.3g}"]
-    doubts += ["without the correction: no closed form with it"] if strength and regime != "fixed_real" else []
-    return "; ".join(filter(None, [_remark(regime, ratio), *doubts]))
-
-
-def _remark(regime: str, ratio: float) -> str:
-    notes = {
-        "replace": "more synthetic rows a generation slow the loss, nothing stops it",
-        "fresh_real": "needs as many new real rows in every generation",
-        "accumulate": "the training set grows with every generation",
-        "accumulate_subsample": "closed form for as many synthetic as real rows a generation, or none, only",
-        "fixed_real": "",
-    }
-    if regime == "accumulate_subsample" and ratio in (0.0, 1.0):
-        return ""
-    return notes[regime]
-
-
-def _risk(regime: str, generation: int, ratio: float, strength: float = 0.0) -> float:
-    """The multiplier of generation t, with infinity for a loop without any rows and NaN where none is known."""
-    if ratio == 0.0:
-        return math.inf if regime == "replace" else 1.0
-    if regime == "accumulate_subsample" and ratio != 1.0:
-        return math.nan
-    return float(risk.multiplier(regime, generation + 1, ratio, strength))
-
-
-def _worst(regime: str, generation: int, ratio: float, strength: float) -> float:
-    """The largest multiplier up to a generation where the risk can rise and fall again; else that at the generation."""
-    return _risk(regime, _until(regime, generation, ratio, strength), ratio, strength)
-
-
-def _until(regime: str, generation: int, ratio: float, strength: float) -> int:
-    peak = risk.fixed_real_peak(ratio, strength) if regime == "fixed_real" and strength > 0.0 else math.inf
-    return int(min(generation, peak))
+    grows = inflation > strength or inflation == strength > 0.0
+    return 0.0 if regime == "replace" and grows else math.inf
 
 
 def allowed_ratios(
-    regime: str, budget: float, generations: int, correction_strength: float = 0.0
+    regime: str, budget: float, generations: int, correction_strength: float = 0.0, *, law: ManyRows | None = None
 ) -> tuple[Interval, ...]:
     """Intervals of `synthetic_ratio` between 0 and 10,000 whose risk stays within the budget up to the last generation.
 
@@ -186,38 +177,48 @@ def allowed_ratios(
         budget: allowed risk multiplier.
         generations: last generation.
         correction_strength: for fixed_real.
+        law: in place of that of many rows with this strength.
 
     >>> [tuple(round(x, 3) for x in pair) for pair in allowed_ratios("replace", 2.0, 10)]
     [(10.0, 10000.0)]
     >>> [tuple(round(x, 2) for x in pair) for pair in allowed_ratios("fixed_real", 1.25, 10**6)]
     [(0.0, 0.5)]
     """
+    law = law or ManyRows(correction_strength=correction_strength)
     if regime == "accumulate_subsample":
-        return tuple((r, r) for r in (0.0, 1.0) if _risk(regime, generations, r) <= budget)
-    until = [_until(regime, generations, r, correction_strength) + 1 for r in _RATIOS[1:]]
-    risks = np.asarray(risk.multiplier(regime, until, _RATIOS[1:], correction_strength))
-    fits = np.append(_risk(regime, generations, 0.0, correction_strength) <= budget, risks <= budget)
-    edges = np.flatnonzero(np.diff(fits.astype(int)))
-    crossings = [_crossing(regime, budget, generations, correction_strength, int(i)) for i in edges]
-    ends = [0.0, *crossings, float(_RATIOS[-1])]
+        return tuple((r, r) for r in (0.0, 1.0) if law.worst(regime, generations, [r])[0] <= budget)
+    grid = law.grid()
+    fits = law.worst(regime, generations, grid) <= budget
+    ends = [float(grid[0]), float(grid[-1])]
+    for edge in np.flatnonzero(fits[1:] != fits[:-1]):
+        ends.insert(-1, _crossing(law, regime, budget, generations, float(grid[edge]), float(grid[edge + 1])))
     return tuple((ends[i], ends[i + 1]) for i in range(len(ends) - 1) if bool(fits[0]) ^ bool(i % 2))
 
 
-def _crossing(regime: str, budget: float, generations: int, strength: float, edge: int) -> float:
-    """The ratio between two neighbours of the grid at which the risk meets the budget, by bisection."""
-    low, high = float(_RATIOS[edge]), float(_RATIOS[edge + 1])
-    inside = _worst(regime, generations, low, strength) <= budget
+def _crossing(law: ManyRows, regime: str, budget: float, generations: int, low: float, high: float) -> float:
+    """The ratio between two at which the risk meets the budget, the last on the side that is within it."""
+
+    def fits(ratio: float) -> bool:
+        return bool(law.worst(regime, generations, [ratio])[0] <= budget)
+
+    inside = fits(low)
     for _ in range(60):
-        middle = (low + high) / 2.0
-        if (_worst(regime, generations, middle, strength) <= budget) == inside:
-            low = middle
-        else:
-            high = middle
+        middle = law.between(low, high)
+        if middle in (low, high):
+            break
+        low, high = (middle, high) if fits(middle) == inside else (low, middle)
     return low if inside else high
 
 
-def breaks_at(regime: str, budget: float, synthetic_ratio: float, correction_strength: float = 0.0) -> int | None:
-    """First generation t >= 1 whose risk exceeds the budget; None where no generation does.
+def breaks_at(
+    regime: str,
+    budget: float,
+    synthetic_ratio: float,
+    correction_strength: float = 0.0,
+    *,
+    law: ManyRows | None = None,
+) -> int | None:
+    """First generation t >= 1 whose risk exceeds the budget; None where no generation does that the law looks at.
 
     Every risk here is monotone up to its peak, or at most 1 from the start, so that bisection finds it.
 
@@ -225,26 +226,33 @@ def breaks_at(regime: str, budget: float, synthetic_ratio: float, correction_str
     (3, None, 6)
     """
     number("budget", budget)
+    law = law or ManyRows(correction_strength=correction_strength)
 
     def over(t: int) -> bool:  # in generation t or before it
-        return _worst(regime, t, synthetic_ratio, correction_strength) > budget
+        return bool(law.worst(regime, t, [synthetic_ratio])[0] > budget)
 
-    if math.isnan(_risk(regime, 1, synthetic_ratio, correction_strength)):
-        return None
+    last = law.horizon(regime)
     if over(1):
         return 1
-    if not over(_LAST):
+    if not over(last):
         return None
     low, high = 1, 2
     while not over(high):
-        low, high = high, high * 2
+        low, high = high, min(high * 2, last)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if over(middle) else (middle, high)
     return high
 
 
-def needed_strength(budget: float, generations: int, synthetic_ratio: float, sampler_distortion: float = 1.0) -> float:
+def needed_strength(
+    budget: float,
+    generations: int,
+    synthetic_ratio: float,
+    sampler_distortion: float = 1.0,
+    *,
+    law: ManyRows | None = None,
+) -> float:
     r"""Least correction strength with which real data plus synthetic rows stay within the budget, and stable.
 
     Stability asks for $\gamma > (\lambda(s^2-1)-1)/(1+\lambda)$; the risk falls with $\gamma$.
@@ -257,7 +265,8 @@ def needed_strength(budget: float, generations: int, synthetic_ratio: float, sam
     floor = 0.0 if excess < 0.0 else excess / (1.0 + ratio) * (1.0 + 1e-12) + 1e-12  # stability is a strict bound
 
     def fits(strength: float) -> bool:
-        return _worst("fixed_real", generations, ratio, strength) <= budget
+        corrected = replace(law or ManyRows(), correction_strength=strength)
+        return bool(corrected.worst("fixed_real", generations, [ratio])[0] <= budget)
 
     if fits(floor):
         return floor

@@ -13,17 +13,37 @@ variance of $m_t$. The same weights hold for the raw second moments, which obey 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from ouroloop.errors import SpecError
-from ouroloop.theory.arguments import whole
+from ouroloop.theory.arguments import number, whole
 
-__all__ = ["MAX_GENERATIONS", "REGIMES", "Plan", "Responses", "plan", "responses"]
+__all__ = ["MAX_GENERATIONS", "REGIMES", "Plan", "Responses", "drawn", "plan", "responses"]
 
 REGIMES = ("accumulate", "fixed_real", "fresh_real", "linear_accumulate", "real_only", "replace")
 MAX_GENERATIONS = 1000  # the laws below hold about ten (T, T) arrays; 1,000 generations need 80 MB
+_MOST = 10**15  # rows of a generation: sums over `MAX_GENERATIONS` of them are whole numbers in 64 bits
+_ROUNDING = 1e-9  # 0.2 * 12000 is 2400.0000000000005 in floating point and makes 2400 rows, not 2401
+
+
+def drawn(synthetic_ratio: float, n_real: int) -> int:
+    """Synthetic rows that a generation draws: so many per real row, rounded up to whole rows.
+
+    Raises:
+        SpecError: no finite ratio >= 0, no whole number of real rows, or more than 10^15 rows.
+
+    >>> drawn(0.2, 12000), drawn(0.21, 10), drawn(0.0, 10)
+    (2400, 3, 0)
+    """
+    ratio, n = number("synthetic_ratio", synthetic_ratio), whole("n_real", n_real, 1)
+    if n > _MOST:
+        raise SpecError(f"n_real: must be at most 10^15, got {n}")
+    if ratio * n > _MOST:
+        raise SpecError(f"synthetic_ratio: {ratio:g} for each of {n} real rows makes more than 10^15 rows; use less")
+    return max(0, math.ceil(ratio * n - _ROUNDING))
 
 
 @dataclass(frozen=True, eq=False)
