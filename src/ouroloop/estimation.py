@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ouroloop.checked_rates import CheckedRates, checked_rates
 from ouroloop.errors import DataError
-from ouroloop.theory.estimate import Contraction, Rate, VerifierRates, contraction, verifier_rates
+from ouroloop.theory.estimate import Contraction, Rate, contraction
 
 if TYPE_CHECKING:
     from ouroloop.report.load import Arm
+    from ouroloop.samples import Samples
 
 __all__ = [
     "FEWEST",
@@ -197,7 +199,7 @@ def complete(arm: Arm, metric: str) -> tuple[np.ndarray, np.ndarray] | None:
 
 def rates_of_file(
     path: Path, *, label: str = "label", truth: str = "truth", kept: str = "kept", confidence: float = 0.95
-) -> VerifierRates:
+) -> CheckedRates:
     """A verifier's rates from a table with the synthetic label, the right one and the decision of every row.
 
     Rows of a CSV file that have nothing under `truth` were not checked, and are left out; what they are of is in `of`.
@@ -222,10 +224,20 @@ def rates_of_file(
         if samples[name].dtype.kind == "f" and not np.isfinite(samples[name]).all():
             raise DataError(f"{path}: a row has no finite number under '{name}'; leave an unknown right label empty")
     try:
-        found = verifier_rates(samples[label] == samples[truth], samples[kept], confidence)
-        return found if checked is None else replace(found, of=checked[1])
+        return checked_rates(
+            samples[label] == samples[truth],
+            samples[kept],
+            *(_whole_column(samples, name) for name in ("generation", "seed")),  # of a run's sheet
+            of=None if checked is None else checked[1],
+            confidence=confidence,
+        )
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
+
+
+def _whole_column(samples: Samples, name: str) -> np.ndarray | None:
+    known = name in samples.data_columns and samples[name].dtype.kind in "iu" and samples[name].ndim == 1
+    return samples[name] if known else None
 
 
 def _checked_rows(path: Path, truth: str) -> tuple[dict[str, np.ndarray], int] | None:

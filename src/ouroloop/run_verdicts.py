@@ -8,13 +8,16 @@ are a sample of all raw rows. Where no right label is there, someone has to say 
 from __future__ import annotations
 
 import csv
+import io
+import os
 from pathlib import Path
 
 import numpy as np
 
-from ouroloop.errors import DataError
+from ouroloop.atomic import write_bytes
+from ouroloop.checked_rates import CheckedRates, checked_rates
+from ouroloop.errors import DataError, StoreError
 from ouroloop.samples import Verdict
-from ouroloop.theory.estimate import VerifierRates, verifier_rates
 
 __all__ = ["judged_rows", "rates_of_run", "write_sheet"]
 
@@ -61,7 +64,7 @@ def judged_rows(path: Path, generations: int | None = None) -> dict[str, np.ndar
 
 def rates_of_run(
     path: Path, *, truth: str = "truth", generations: int | None = None, confidence: float = 0.95
-) -> VerifierRates:
+) -> CheckedRates:
     """The verifier's rates from a run whose generator gives the right label as a column.
 
     Raises:
@@ -75,7 +78,9 @@ def rates_of_run(
             "then: ouroloop verify-data checked.csv"
         )
     try:
-        return verifier_rates(rows["label"] == rows[truth], rows["kept"], confidence)
+        return checked_rates(
+            rows["label"] == rows[truth], rows["kept"], rows["generation"], rows["seed"], confidence=confidence
+        )
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
 
@@ -86,19 +91,23 @@ def write_sheet(path: Path, sheet: Path, generations: int | None = None) -> int:
     Rows are there as numbers x_0, x_1, ... if they are short; longer ones are drawn in the run's report.
 
     Raises:
-        DataError: a sheet is there already, which someone may have filled, or it cannot be written.
+        DataError: a name that does not end in .csv, a sheet that is there already and that someone may have filled, or
+            it cannot be written; then nothing is left.
     """
+    if sheet.suffix.lower() != ".csv":
+        raise DataError(f"{sheet}: a sheet's name ends in .csv")
+    if os.path.lexists(sheet):
+        raise DataError(f"{sheet}: is there already; choose another name, so that nothing filled in is lost")
     rows = judged_rows(path, generations)
     width = rows["x"].shape[1] if rows["x"].shape[1] <= _WIDEST else 0
     names = ["seed", "generation", "row", *(f"x_{i}" for i in range(width)), "label", "kept", "truth"]
     columns = [rows["seed"], rows["generation"], rows["row"], *rows["x"].T[:width], rows["label"], rows["kept"]]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(names)
+    writer.writerows([*(value.item() for value in row), ""] for row in zip(*columns, strict=True))
     try:
-        with open(sheet, "x", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(names)
-            writer.writerows([*(value.item() for value in row), ""] for row in zip(*columns, strict=True))
-    except FileExistsError as error:
-        raise DataError(f"{sheet}: is there already; choose another name, so that nothing filled in is lost") from error
-    except OSError as error:
+        write_bytes(sheet, text.getvalue().encode())
+    except StoreError as error:
         raise DataError(f"{sheet}: cannot be written ({error})") from error
     return len(rows["label"])

@@ -198,16 +198,26 @@ def verify_data(
 
     if not data.is_dir() and (sheet is not None or generations is not None):
         raise SpecError(f"{data}: --sheet and --generations need a run directory")
+    if data.is_dir():
+        options = {"--label": label != "label", "--kept": kept != "kept", "--truth": sheet and truth != "truth"}
+        given = [name for name, is_given in options.items() if is_given]
+        if given:
+            what = "its sheet has the column 'truth'" if given == ["--truth"] else "it has its own labels and verdicts"
+            raise SpecError(f"{data}: {' and '.join(given)} need a table; this is a run directory, and {what}")
     if sheet is not None:
         print(f"{write_sheet(data, sheet, generations)} rows in {sheet}; fill the column truth, then:")
         print(f"ouroloop verify-data {sheet}")
         return
     if data.is_dir():
-        rates = rates_of_run(data, truth=truth, generations=generations, confidence=confidence)
+        found = rates_of_run(data, truth=truth, generations=generations, confidence=confidence)
     else:
-        rates = rates_of_file(data, label=label, truth=truth, kept=kept, confidence=confidence)
-    table = text_table(f"{rates.rows} checked rows, {confidence:.0%} intervals", "quantity", "estimate", "low", "high")
-    for name, rate in rates.table():
+        found = rates_of_file(data, label=label, truth=truth, kept=kept, confidence=confidence)
+    table = text_table(f"{found.scope}, {confidence:.0%} intervals", "quantity", "estimate", "low", "high")
+    for name, rate in found.rates.table():
         table.add_row(name, f"{rate.value:.4f}", f"{rate.low:.4f}", f"{rate.high:.4f}")
     print_tables(table)
-    print(advice(rates))
+    print(advice(found.rates))
+    for drift in found.drifts:
+        print(f"warning: {drift}")
+    if found.drifts:
+        print("what holds on average need not hold at the end; the first generations alone: --generations")

@@ -81,7 +81,6 @@ class VerifierRates:
         p_star: $1/(1+\psi/\phi)$, the label noise beyond which kept labels mislead; its interval takes both rates at
             their ends and so covers at least as often.
         purity: share of right labels among those kept.
-        of: rows of the table that these were checked from; None for all of it.
     """
 
     rows: int
@@ -90,7 +89,6 @@ class VerifierRates:
     keep_wrong: Rate
     p_star: Rate
     purity: Rate
-    of: int | None = None
 
     def table(self) -> Iterator[tuple[str, Rate]]:
         """Name and rate of every quantity."""
