@@ -121,6 +121,51 @@ def test_seeds_give_an_interval(tmp_path):
     assert law.low[12] <= curve(0.5)[12] <= law.high[12]
 
 
+def test_a_distance_is_not_forecast_below_zero(tmp_path):
+    """Down by the same step in every generation of ratio 1: with no real rows it would pass 0 at once."""
+    falling = 0.4 - 0.03 * np.arange(13)
+    run = written(tmp_path / "run", spec(), {"mean_error": falling, "recall": 1.0 - falling, "mine": falling})
+    other = spec(regime={"kind": "replace", "synthetic_ratio": 1.0})
+    (laws,) = estimated_forecasts(run, {"other": Target(other, N)}).values()
+    by_name = {law.metric: law for law in laws}
+    assert by_name["mine"].values[12] < 0.0
+    assert by_name["mean_error"].values[12] == 0.0
+    assert by_name["recall"].values[12] == 1.0
+    assert by_name["mean_error"].low.min() >= 0.0
+    assert "cut to the metric's range" in by_name["mean_error"].source
+    assert "cut" not in by_name["mine"].source
+    percent = written(tmp_path / "percent", spec(), {"recall": 90.0 + falling})  # not the share of that name
+    (laws,) = estimated_forecasts(percent).values()
+    assert laws[0].values[0] == pytest.approx(90.4, abs=0.1)
+
+
+def test_what_chance_explains_is_said(tmp_path):
+    rng, arm = np.random.default_rng(1), tmp_path / "arm"
+    other = {"other": Target(spec(regime={"kind": "replace", "synthetic_ratio": 1.0}), N)}
+    runaway = [2.0]
+    for _ in range(12):
+        runaway.append(2.0 + 0.5 * (0.1 + 1.2 * (runaway[-1] - 2.0)))
+    for seed in range(4):
+        noise = rng.normal(size=(2, 13))
+        curves = {"flat": 1.0 + 0.1 * noise[0], "rising": np.array(runaway) + 0.01 * noise[1]}
+        written(arm / f"seed-{seed}", spec(), curves, seed)
+    (laws,) = estimated_forecasts(arm, other).values()
+    flat, rising = laws
+    assert "no change beyond chance" in flat.source
+    assert flat.values == pytest.approx(np.full(13, 1.0), abs=0.1)
+    assert flat.high[12] - flat.low[12] > 0.2  # a change that was not seen is not excluded
+    assert "M = 1, " in rising.source
+    assert "would run away, but not beyond chance" in rising.source
+
+
+def test_more_generations_to_fit_than_there_are(tmp_path):
+    run = written(tmp_path / "run", spec(), {"distance": curve(0.5), "trace_ratio": curve(0.5)})
+    with pytest.raises(DataError, match=r"--fit 20: must be at least 4 and at most 13, the measured generations"):
+        estimated_forecasts(run, fit=20)
+    with pytest.raises(DataError, match=r"--fit 20: .* the most there are is 13"):
+        list(estimate_runs([run], fit=20))
+
+
 def test_what_the_run_cannot_tell_is_an_error(tmp_path):
     run = written(tmp_path / "run", spec(), {"distance": curve(0.5)})
     with pytest.raises(SpecError, match="those of 'kde', not of 'gaussian'"):

@@ -171,7 +171,7 @@ def test_estimate_predicts_generations_that_it_was_not_fitted_to(tmp_path):
     assert (tmp_path / "f.svg").stat().st_size > 5000
     with pytest.raises(SpecError, match="give a specification, or --from"):
         RUNNER.invoke(app, ["forecast"], catch_exceptions=False)
-    with pytest.raises(Exception, match="no arm has enough measured generations"):
+    with pytest.raises(Exception, match=r"--fit 12: no arm has enough measured generations.* most there are is 13"):
         RUNNER.invoke(app, ["estimate", str(tmp_path / "out"), "--fit", "12"], catch_exceptions=False)
     assert call("estimate", tmp_path / "out", "--fit", 3)[0] == 2  # four points are the fewest that say anything
 
@@ -200,7 +200,14 @@ def test_verify_data_writes_a_sheet_of_a_run_and_reads_it(tmp_path):
     sheet.write_text("\n".join([head, *(",".join(row) for row in filled)]))
     code, text = call("verify-data", sheet)
     assert code == 0, text
-    assert "64 checked rows" in text
+    assert "64 of 64 rows checked, generation 1, 95% intervals" in " ".join(text.split())
+    for options, match in (
+        (["--label", "mine"], "--label need a table"),
+        (["--kept", "k", "--label", "l"], "--label and --kept need a table"),
+        (["--sheet", "new.csv", "--truth", "right"], "--truth need a table"),
+    ):
+        with pytest.raises(SpecError, match=match):
+            RUNNER.invoke(app, ["verify-data", str(tmp_path / "run"), *options], catch_exceptions=False)
     with pytest.raises(SpecError, match="need a run directory"):
         RUNNER.invoke(app, ["verify-data", str(sheet), "--generations", "1"], catch_exceptions=False)
 

@@ -131,13 +131,24 @@ def test_noise_does_not_bias_the_factor_towards_zero():
     assert found.limit == pytest.approx(1.0, abs=0.05)
 
 
+@pytest.mark.parametrize("seeds", [3, 5, 8])
+def test_the_interval_of_the_factor_covers_as_often_as_it_says(seeds):
+    """95 % within three standard errors of 80 trials; resampled seeds cover 70 % with 3 of them."""
+    rng, truth, trials = np.random.default_rng(seeds), (1.0 - 0.4 ** np.arange(11)) / 1.2, 80
+    found = [estimate.contraction(truth + 0.05 * rng.normal(size=(seeds, 11))).factor for _ in range(trials)]
+    assert np.mean([r.low <= 0.4 <= r.high for r in found]) >= 0.95 - 3.0 * math.sqrt(0.05 * 0.95 / trials)
+
+
 def test_growth_has_no_limit():
     assert estimate.contraction([0.0, 1.0, 2.0, 3.0, 4.0]).limit == math.inf
     assert estimate.contraction([0.0, -1.0, -3.0, -7.0, -15.0]).limit == -math.inf
     assert estimate.contraction([2.0, 2.0, 2.0, 2.0]).limit == 2.0
 
 
-@pytest.mark.parametrize("values", [[1.0, 2.0, 3.0], [1.0, 2.0, math.nan, 4.0], np.zeros((0, 5))])
+@pytest.mark.parametrize(
+    "values",
+    [[1.0, 2.0, 3.0], [1.0, 2.0, math.nan, 4.0], np.zeros((0, 5)), ["a"] * 5, [[1.0, 2.0], [3.0]], [None] * 5],
+)
 def test_too_few_or_bad_values(values):
     with pytest.raises(DataError, match="contraction"):
         estimate.contraction(values)

@@ -49,10 +49,10 @@ def _table(name: str, values: npt.ArrayLike) -> np.ndarray:
     wanted = f"{name}: values: must be numbers, (seeds, points) or (points,)"
     try:
         given = np.asarray(values)
-        table = np.atleast_2d(given.astype(np.float64))
+        table = np.atleast_2d(given.astype(np.float64) if given.dtype.kind in "biufO" else given)
     except (TypeError, ValueError) as error:  # ragged, or no numbers
         raise DataError(f"{wanted}; {error}") from error
-    if given.dtype.kind not in "biufO" or table.ndim != 2:
+    if table.dtype != np.float64 or table.ndim != 2:
         raise DataError(f"{wanted}; got {given.dtype} of shape {given.shape}")
     return table
 
