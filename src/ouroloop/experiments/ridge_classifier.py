@@ -29,7 +29,8 @@ from ouroloop.theory.simulate.draws import wishart_factor
 __all__ = ["RidgeClassifier"]
 
 _SOURCE = "El Firdoussi et al., arXiv 2410.08942; pruning as derived in docs/theory.md"
-_ERROR = 0.005  # of the corrected formula: all of 50 settings were below it (benchmarks/theory_rmt.md)
+_ERROR = 0.005  # of the corrected formula: all of 150 settings were below it (benchmarks/theory_rmt.md)
+_FEW_ERROR = 0.01  # where fewer than half as many rows as features are left: up to 0.0082 was found
 _LARGE = 100  # features that they had at least
 _PUBLISHED = "El Firdoussi et al., arXiv 2410.08942, as in the authors' code"
 
@@ -107,6 +108,17 @@ class RidgeClassifier:
         found[1, -1] += self.displacement
         return found
 
+    @property
+    def _is_large(self) -> bool:
+        return self.dimension >= _LARGE
+
+    @property
+    def error(self) -> float:
+        """Stated error of the corrected formula."""
+        share = float(verification.kept_share(self.label_noise, self.keep_correct, self.keep_wrong))
+        few = self.n_real + share * self.n_synthetic < self.dimension / 2
+        return _FEW_ERROR if few else _ERROR
+
     def forecasts(self) -> list[Forecast]:
         """Accuracy by the corrected and by the published formula."""
         points = settings(self, self.axis)
@@ -119,7 +131,7 @@ class RidgeClassifier:
                 source=source,
                 validity="asymptotic",
                 note="dimension and rows large",
-                error=np.full(len(points), _ERROR) if formula == "corrected" and self.dimension >= _LARGE else None,
+                error=np.array([p.error for p in points]) if formula == "corrected" and self._is_large else None,
             )
             for formula, source in (("corrected", _SOURCE), ("published", _PUBLISHED))
         ]

@@ -10,18 +10,16 @@ from typing import Any
 import numpy as np
 
 from ouroloop.errors import SpecError
-from ouroloop.theory import gaussian, risk, stability
+from ouroloop.theory import risk, stability
 from ouroloop.theory.rows import MAX_GENERATIONS, REGIMES, Plan, plan
-from ouroloop.theory.wasserstein import wasserstein
 
-__all__ = ["BOUNDS", "VALIDITIES", "Forecast", "corrects_nothing", "forecasts_for"]
+__all__ = ["BOUNDS", "VALIDITIES", "Forecast", "SpecLoop", "corrects_nothing", "forecasts_for"]
 
 VALIDITIES = ("exact", "asymptotic", "sufficient bound", "heuristic")
 BOUNDS = ("upper", "lower")
 _DERIVED = "derived in docs/theory.md"
-_KAZDAN = "Kazdan et al., arXiv 2410.16713 (replace, accumulate); " + _DERIVED
-_MAD = "Alemohammad et al., arXiv 2307.01850 (sampling bias, many rows); " + _DERIVED
 _SCSC = "Gillman et al., arXiv 2402.07087, Theorem 4.3"
+_REGULAR = 1e12  # condition numbers beyond are those of singular matrices, but for rounding
 _KEEPS_ALL = ("identity", "ideal", "histogram", "cluster", "transport")  # correctors that never drop a row
 
 
@@ -88,7 +86,7 @@ def _plain(values: np.ndarray | None) -> list[float | None] | None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Loop:
+class SpecLoop:
     """What the closed forms need to know of a specification."""
 
     spec: Mapping[str, Any]
@@ -106,15 +104,31 @@ class _Loop:
     @property
     def target(self) -> tuple[np.ndarray, float] | None:
         """Mean and variance of an isotropic Gaussian target, or None."""
+        covariance, mean = self._covariance, self.spec["data"].get("mean")
+        if covariance is None or not np.array_equal(covariance, covariance[0, 0] * np.eye(self.dim)):
+            return None
+        return (np.zeros(self.dim) if mean is None else np.asarray(mean, np.float64)), float(covariance[0, 0])
+
+    @property
+    def spread(self) -> tuple[float, float] | None:
+        r"""Trace of a Gaussian target's covariance and $(\mathrm{tr}\,\Sigma)^2/\mathrm{tr}\,\Sigma^2$, or None."""
+        if self._covariance is None or (trace := float(np.trace(self._covariance))) <= 0.0:
+            return None
+        return trace, trace**2 / float(np.square(self._covariance).sum())
+
+    @property
+    def regular(self) -> bool:
+        """Whether the target is Gaussian with a covariance that has an inverse."""
+        covariance = self._covariance
+        return covariance is not None and bool(np.linalg.cond(covariance) < _REGULAR)
+
+    @property
+    def _covariance(self) -> np.ndarray | None:
         data = self.spec["data"]
         if data.get("kind") != "gaussian":
             return None
-        mean = data.get("mean")
         covariance = np.asarray(np.eye(self.dim) if data.get("covariance") is None else data["covariance"], np.float64)
-        variance = float(covariance[0, 0])
-        if covariance.shape != (self.dim, self.dim) or not np.array_equal(covariance, variance * np.eye(self.dim)):
-            return None
-        return (np.zeros(self.dim) if mean is None else np.asarray(mean, np.float64)), variance
+        return covariance if covariance.shape == (self.dim, self.dim) else None
 
     @property
     def is_gaussian(self) -> bool:
@@ -149,7 +163,9 @@ def forecasts_for(spec: Mapping[str, Any], n_real: int, dim: int) -> list[Foreca
         Forecasts with one value a generation, 0..spec["generations"]; an empty list where nothing is known.
     """
     loop = _read(spec, n_real, dim)
-    found = [*_gaussian(loop), *_bookkeeping(loop), *_stability(loop)]
+    from ouroloop.theory.forecast_gaussian import gaussian_forecasts  # which needs this module
+
+    found = [*gaussian_forecasts(loop), *_bookkeeping(loop), *_stability(loop), *_risk(loop)]
     return [f for f in found if np.isfinite(f.values).any()]
 
 
@@ -170,7 +186,7 @@ def _guarded(spec: Mapping[str, Any]) -> bool:
     return spec.get("guards", {}).get("min_real_share", 0.0) > 0
 
 
-def _read(spec: Mapping[str, Any], n_real: int, dim: int) -> _Loop:
+def _read(spec: Mapping[str, Any], n_real: int, dim: int) -> SpecLoop:
     regime, corrector = spec["regime"], spec["corrector"]
     generations, ratio = int(spec["generations"]), float(regime.get("synthetic_ratio", math.nan))
     kind, ideal, guarded = corrector.get("kind"), _ideal_strength(corrector), _guarded(spec)
@@ -180,126 +196,10 @@ def _read(spec: Mapping[str, Any], n_real: int, dim: int) -> _Loop:
         draws = math.ceil(ratio * n_real - 1e-9) if ratio else 0  # as the regimes round
         if draws or regime["kind"] != "replace" or not generations:
             rows = plan(regime["kind"], generations, n_real, draws, regime.get("window"))
-    return _Loop(spec, n_real, dim, generations, ratio, ideal, rows)
+    return SpecLoop(spec, n_real, dim, generations, ratio, ideal, rows)
 
 
-def _gaussian(loop: _Loop) -> Iterator[Forecast]:
-    if not loop.is_gaussian or loop.strength is None:
-        return
-    if loop.rows is not None and (loop.rows.rows > loop.ddof).all():
-        yield from _distance(loop, loop.rows, loop.strength)
-        yield from _sampled_moments(loop, loop.rows, loop.strength)
-    if loop.regime == "replace" and loop.strength == 0.0 and loop.rows is not None:
-        yield from _log_determinant(loop)
-
-
-def _distance(loop: _Loop, rows: Plan, strength: float) -> Iterator[Forecast]:
-    """Forecast of 'gaussian_w2' where it compares the model itself with the true target."""
-    target = loop.target
-    if target is None or target[1] <= 0 or loop.ddof or loop.stretch != 1.0:
-        return
-    mean, variance = target
-    for metric in loop.spec["metrics"]:
-        known = metric.get("mean") is not None and metric.get("covariance") is not None
-        if metric.get("kind") != "gaussian_w2" or metric.get("of") != "model" or not known:
-            continue
-        if not (
-            np.array_equal(metric["mean"], mean) and np.array_equal(metric["covariance"], variance * np.eye(loop.dim))
-        ):
-            continue
-        ridge = float(loop.spec["generator"].get("regularisation", 0.0)) / variance
-        values = math.sqrt(variance) * wasserstein(rows, strength, loop.dim, ridge=ridge).distance
-        yield Forecast(
-            metric="gaussian_w2",
-            label="Gaussian loop, second order",
-            source=_DERIVED,
-            validity="asymptotic",
-            note="mean part exact; covariance part to second order in 1/n",
-            units="units of the data",
-            values=values,
-            error=_measured_error(loop, rows, values, 0.04),
-        )
-
-
-def _measured_error(loop: _Loop, rows: Plan, values: np.ndarray, share: float) -> np.ndarray | None:
-    """Stated error of a law in 1/n: a share of the values, measured for 20 rows and 10 a dimension or more.
-
-    Regime replace drifts: the share grows by 5 % every k generations of k rows, and after 2 k of them nothing is said.
-    """
-    k = int(rows.counts.max()) if loop.generations and loop.regime != "real_only" else loop.n_real
-    if min(loop.n_real, k) < max(20, 10 * loop.dim) or loop.stretch > 1.0:  # that one was measured up to 1
-        return None
-    drift = np.arange(len(values)) / k if loop.regime == "replace" else np.zeros(len(values))
-    return np.where(drift <= 2.0, (share + 0.05 * drift) * values, np.inf)
-
-
-def _same(given: Any, expected: np.ndarray) -> bool:
-    return given is not None and np.array_equal(np.asarray(given, np.float64), expected)
-
-
-def _elsewhere(loop: _Loop, rows: int) -> bool:
-    """Whether the metric `moments` measures in a space of its own, or on fewer rows than these."""
-    found = [metric for metric in loop.spec["metrics"] if metric.get("kind") == "moments"]
-    return any(m.get("features", "identity") != "identity" or m.get("max_rows", rows) < rows for m in found)
-
-
-def _sampled_moments(loop: _Loop, rows: Plan, strength: float) -> Iterator[Forecast]:
-    """Forecasts of the metric `moments`, which compares generated rows with held-out ones."""
-    target, measured = loop.target, int(loop.spec.get("evaluation", {}).get("n", 0))
-    held_out = int(loop.spec["data"].get("held_out", 0) or 0)
-    if target is None or target[1] <= 0 or measured < 2 or held_out < 2 or _elsewhere(loop, max(measured, held_out)):
-        return
-    ridge = float(loop.spec["generator"].get("regularisation", 0.0)) / target[1]
-    law = gaussian.moments(rows, strength, sampler_distortion=loop.stretch, ridge=ridge, ddof=loop.ddof)
-    drawn = loop.stretch * law.variance
-    square = law.mean_square + drawn / measured + 1.0 / held_out
-    root = math.sqrt(2.0) * math.exp(math.lgamma((loop.dim + 1) / 2) - math.lgamma(loop.dim / 2))
-    values = math.sqrt(target[1]) * root * np.sqrt(square)
-    yield Forecast(
-        metric="mean_error",
-        label="Gaussian loop",
-        source=_DERIVED,
-        validity="asymptotic",
-        note="mean square exact, with the noise of generated and held-out rows; its root as if the mean were Gaussian",
-        units="units of the data",
-        values=values,
-        error=_measured_error(loop, rows, values, 0.05),
-    )
-    freedom = loop.dim * (held_out - 1)  # of the held-out rows' variance, by which it is divided
-    if freedom > 2:
-        yield Forecast(
-            metric="trace_ratio",
-            label="Gaussian loop",
-            source=_KAZDAN if loop.stretch == 1.0 else _MAD,
-            validity="exact",
-            note="for any number of rows, with the noise of the held-out ones",
-            units="",
-            values=drawn * freedom / (freedom - 2.0),
-        )
-
-
-def _log_determinant(loop: _Loop) -> Iterator[Forecast]:
-    target, measured = loop.target, int(loop.spec.get("evaluation", {}).get("n", 0))
-    held_out = int(loop.spec["data"].get("held_out", 0) or 0)
-    draws = int(loop.rows.counts[-1, -1]) if loop.rows is not None and loop.generations else loop.n_real
-    if target is None or min(measured, held_out, loop.n_real, draws) <= loop.dim or target[1] <= 0:
-        return
-    if loop.spec["generator"].get("regularisation") or _elsewhere(loop, max(measured, held_out)):
-        return  # the ridge keeps the determinant from collapsing
-    law = gaussian.replace_log_variance(loop.n_real, draws, loop.generations, loop.dim, loop.ddof)
-    generated, real = (gaussian.replace_log_variance(n, 1, 0, loop.dim, 1)[0] for n in (measured, held_out))
-    yield Forecast(
-        metric="logdet_ratio",
-        label="Wishart product",
-        source="Bertrand et al., arXiv 2310.00429 (one dimension); " + _DERIVED,
-        validity="exact",
-        note="mean of the logarithm, the typical path; with the bias of generated and held-out rows",
-        units="nats",
-        values=law + generated - real + loop.dim * math.log(loop.stretch) * np.arange(1.0, len(law) + 1.0),
-    )
-
-
-def _bookkeeping(loop: _Loop) -> Iterator[Forecast]:
+def _bookkeeping(loop: SpecLoop) -> Iterator[Forecast]:
     if loop.rows is not None:
         yield Forecast(
             metric="synthetic_ratio",
@@ -322,7 +222,7 @@ def _bookkeeping(loop: _Loop) -> Iterator[Forecast]:
         )
 
 
-def _stability(loop: _Loop) -> Iterator[Forecast]:
+def _stability(loop: SpecLoop) -> Iterator[Forecast]:
     """Factors by which an error shrinks in one generation, at the ratio that is in force there."""
     if loop.rows is None or loop.strength is None or loop.regime == "real_only":
         return
@@ -353,13 +253,27 @@ def _stability(loop: _Loop) -> Iterator[Forecast]:
             stability.spectral_radius(ratios, strength, max(stretch, 1.0))
         ),  # the mean's or the variance's
     )
-    if loop.regime == "fixed_real" and loop.stretch == 1.0:
-        yield Forecast(
-            metric="risk_multiplier",
-            label="fixed real data",
-            source=_DERIVED,
-            validity="asymptotic" if gaussian_model else "heuristic",
-            note="squared error of an averaging estimator over that of the real data alone",
-            units="",
-            values=risk.fixed_real(loop.generations, loop.ratio, strength),
-        )
+
+
+def _risk(loop: SpecLoop) -> Iterator[Forecast]:
+    """The long-run multiplier of the regime, of a faithful sampler."""
+    if loop.strength is None or loop.stretch != 1.0 or _guarded(loop.spec):
+        return
+    if loop.spec["regime"].get("window") or loop.spec["regime"].get("size") not in (None, loop.n_real):
+        return
+    fits = np.arange(1, loop.generations + 2)
+    ratio = 0.0 if loop.regime == "real_only" else loop.ratio
+    try:
+        values = np.asarray(risk.multiplier(loop.regime, fits, ratio, loop.strength))
+    except SpecError:
+        return  # no law of this regime with this ratio or correction
+    gaussian_model = loop.spec["generator"].get("kind") == "gaussian"
+    yield Forecast(
+        metric="risk_multiplier",
+        label=loop.regime.replace("_", " "),
+        source=_DERIVED if loop.regime != "accumulate" else "Gerstgrasser et al., arXiv 2404.01413; " + _DERIVED,
+        validity="asymptotic" if gaussian_model else "heuristic",
+        note="squared error of an averaging estimator over that of the real data alone; many rows",
+        units="",
+        values=values,
+    )

@@ -77,9 +77,9 @@ def bernoulli_bounds(probability: npt.ArrayLike, n: npt.ArrayLike, generation: n
 def expected_support(probabilities: npt.ArrayLike, n: npt.ArrayLike, generation: npt.ArrayLike) -> Values:
     r"""Expected number of distinct categories among the n samples that generation k is fitted on.
 
-    $\max\big(1, \sum_i (1 - e^{-n p_i g_k})\big)$, a lower bound that is close as soon as no category dominates: n draws
-    have one category at least. The sum is exact for Poisson counts, which may be all 0 (`poisson_survival`); by how much
-    it can be too low, `support_gap` says.
+    $\max\big(1, \sum_i (1 - e^{-n p_i g_k})\big)$, a lower bound that is close as soon as no category dominates: n
+    draws have one category at least. The sum is exact for Poisson counts, which may be all 0 (`poisson_survival`); by
+    how much it can be too low, `support_gap` says.
 
     Args:
         probabilities: of the data, shape (..., m), each row a distribution.
