@@ -187,7 +187,7 @@ def _short(value: float) -> str:
 
 
 def _mean(values: np.ndarray) -> str:
-    spread = f" (sd {_short(values.std(ddof=1))})" if len(values) > 1 else ""
+    spread = f" (sd {_short(values.std(ddof=1))})" if len(values) > 1 and np.ptp(values) > 0.0 else ""
     return _short(values.mean()) + spread
 
 
