@@ -248,7 +248,7 @@ def _constants(found: Response, wanted: np.ndarray) -> str:
     if found.factor * float(wanted.sum(axis=1).max(initial=0.0)) > 1.0 + 1e-9:
         return f"{text}, runs away"
     if found.best > found.factor * (1.0 + 1e-9) + 1e-9:
-        return f"{text}; M = {found.best:.3g} fits best and would run away, but not beyond chance"
+        return f"{text}; M = {found.best:.3g} fits best and would run away, but not beyond chance: not in the interval"
     return text
 
 
