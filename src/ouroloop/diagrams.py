@@ -11,19 +11,17 @@ import numpy as np
 from ouroloop.errors import DataError
 from ouroloop.estimated_forecasts import EstimatedForecast
 from ouroloop.report.axis import GENERATIONS, Axis
-from ouroloop.theory import risk, stability
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from ouroloop.theory.forecast import Forecast
+    from ouroloop.theory.phases import BudgetPhases, LoopPhases
 
 __all__ = ["draw_budget_phases", "draw_forecasts", "draw_loop_phases", "draw_verification_phases"]
 
 _DASHES = {"exact": "-", "asymptotic": (0, (6, 2)), "sufficient bound": (0, (1, 2)), "heuristic": (0, (3, 2, 1, 2))}
-_CELLS = 241
-_TIMES = 40  # generations at which the worst is looked for
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -92,38 +90,26 @@ def _estimated(axes: Axes, law: EstimatedForecast, colour: str) -> None:
 
 
 def draw_loop_phases(
-    path: Path,
-    *,
-    sampler_distortion: float = 1.0,
-    ratio: float | None = None,
-    budget: float | None = None,
-    generations: int = 10,
+    path: Path, phases: LoopPhases, *, ratio: float, budget: float, generations: int, sampler_distortion: float
 ) -> Path:
     """Synthetic ratio x correction strength: how fast the loop contracts, where it is stable and within a budget.
 
     Args:
         path: .png, .pdf or .svg.
-        sampler_distortion: s^2 of the sampler.
+        phases: `phases.loop_phases` of these generations and this sampler.
         ratio: the user's own ratio, marked by a line.
         budget: risk of fixed_real, over that of the real data, that no generation up to the last may exceed.
-        generations: the last one.
+        generations: the last one. sampler_distortion: s^2 of the sampler.
     """
-    ratios, strengths = np.geomspace(0.05, 20.0, _CELLS), np.geomspace(0.01, 10.0, _CELLS)
-    x, y = np.meshgrid(ratios, strengths)
-    radius = np.asarray(stability.spectral_radius(x, y, sampler_distortion))
-    certified = np.asarray(stability.certificate(x, y).margin)
+    x, y = np.meshgrid(phases.ratios, phases.strengths)
     figure = _figure(5.6, 4.2)
     axes = figure.subplots()
-    mesh = axes.pcolormesh(
-        x, y, np.clip(radius, 0.0, 2.0), cmap="RdYlBu_r", vmin=0.0, vmax=2.0, shading="auto", rasterized=True
-    )
-    _line(axes, x, y, certified, 0.0, "k", ":", "certified to the left (sufficient)")
-    _line(axes, x, y, radius, 1.0, "k", "-", "unstable to the right (exact)")
-    if budget is not None:
-        steps = np.unique(np.geomspace(1, generations, _TIMES).round().astype(int))
-        worst = np.max([np.asarray(risk.multiplier("fixed_real", int(t) + 1, x, y)) for t in steps], axis=0)
-        label = f"fixed_real within {budget:.3g} times the risk for {generations} generations: above"
-        _line(axes, x, y, worst, budget, "tab:green", "-.", label)
+    shown = np.clip(phases.radius, 0.0, 2.0)
+    mesh = axes.pcolormesh(x, y, shown, cmap="RdYlBu_r", vmin=0.0, vmax=2.0, shading="auto", rasterized=True)
+    _line(axes, x, y, phases.margin, 0.0, "k", ":", "certified to the left (sufficient)")
+    _line(axes, x, y, phases.radius, 1.0, "k", "-", "unstable to the right (exact)")
+    label = f"fixed_real within {budget:.3g} times the risk for {generations} generations (many rows): above"
+    _line(axes, x, y, phases.worst, budget, "tab:green", "-.", label)
     if ratio:
         axes.axvline(ratio, color="tab:blue", lw=1, label=f"synthetic_ratio {ratio:g}")
     axes.set(xscale="log", yscale="log", xlabel="synthetic_ratio", ylabel="correction_strength")
@@ -134,42 +120,40 @@ def draw_loop_phases(
 
 
 def draw_budget_phases(
-    path: Path, budget: float, generations: int, *, ratio: float | None = None, rows: float | None = None
+    path: Path, phases: BudgetPhases, budget: float, *, ratio: float, generations: int, rows: float | None = None
 ) -> Path:
     """Synthetic ratio x generation, a panel a regime: the risk, and where it leaves the budget.
 
     Args:
         path: .png, .pdf or .svg.
+        phases: `phases.budget_phases` of four regimes.
         budget: allowed risk over that of the real data alone.
-        generations: the user's last one, and `ratio` the synthetic ratio: marked by a dot.
+        ratio, generations: the user's, marked by a dot.
         rows: the most that can be trained on, per real row.
     """
     from matplotlib.colors import TwoSlopeNorm
 
-    ratios, times = np.geomspace(0.01, 100.0, _CELLS), np.unique(np.geomspace(1, max(100, 10 * generations), _CELLS))
-    x, y = np.meshgrid(ratios, np.unique(times.round()))
+    x, y = np.meshgrid(phases.ratios, phases.generations)
     figure = _figure(7.6, 6.2)
     grid = figure.subplots(2, 2, sharex=True, sharey=True)
     panels, mesh, norm = grid.ravel(), None, TwoSlopeNorm(1.0, 0.5, 3.0)  # blue: better than the real data alone
-    for axes, regime in zip(panels, ("fixed_real", "fresh_real", "accumulate", "replace"), strict=True):
-        values = np.asarray(risk.multiplier(regime, y + 1.0, x))
-        mesh = axes.pcolormesh(
-            x, y, np.clip(values, 0.5, 3.0), cmap="RdYlBu_r", norm=norm, shading="auto", rasterized=True
-        )
+    for axes, (regime, values) in zip(panels, phases.risk.items(), strict=True):
+        shown = np.clip(values, 0.5, 3.0)
+        mesh = axes.pcolormesh(x, y, shown, cmap="RdYlBu_r", norm=norm, shading="auto", rasterized=True)
         _line(axes, x, y, values, budget, "k", "-", f"budget {budget:.3g}")
-        trained = {"replace": x, "accumulate": 1.0 + y * x}.get(regime, 1.0 + x)
         if rows is not None:
-            _line(axes, x, y, trained, rows, "tab:green", "--", f"{rows:.3g} rows trained on per real row")
+            label = f"{rows:.3g} rows trained on per real row"
+            _line(axes, x, y, phases.trained[regime], rows, "tab:green", "--", label)
         if ratio:
             axes.plot([ratio], [generations], "o", color="tab:blue", mec="w", label="yours")
         axes.set_title(regime, loc="left", fontsize=9)
-        axes.set(xscale="log", yscale="log", ylim=(1.0, times[-1]))
+        axes.set(xscale="log", yscale="log", ylim=(1.0, phases.generations[-1]))
         axes.tick_params(labelsize=7)
     for axes in grid[1]:
         axes.set_xlabel("synthetic_ratio", fontsize=8)
     for axes in grid[:, 0]:
         axes.set_ylabel("generation", fontsize=8)
-    figure.suptitle("risk over that of the real data alone, without correction", fontsize=9)
+    figure.suptitle("risk over that of the real data alone", fontsize=9)
     if mesh is not None:
         figure.colorbar(mesh, ax=panels.tolist(), label="risk (3: three or more)")
     found = {text: line for axes in panels for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
@@ -220,6 +204,7 @@ def _line(
     axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, level: float, colour: str, dash: str, label: str
 ) -> None:
     """A level line with an entry in the legend, where it crosses the picture."""
-    if values.min() < level < values.max():
-        axes.contour(x, y, values, levels=[level], colors=[colour], linestyles=[dash], linewidths=1.3)
+    known = np.where(np.isfinite(values), values, np.nan)
+    if np.isfinite(known).any() and np.nanmin(known) < level < np.nanmax(known):
+        axes.contour(x, y, known, levels=[level], colors=[colour], linestyles=[dash], linewidths=1.3)
         axes.plot([], [], color=colour, ls=dash, lw=1.3, label=label)

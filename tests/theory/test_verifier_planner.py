@@ -31,7 +31,7 @@ def test_rates_are_enough_just_where_the_accuracy_is_reached(n, m, p, signal, no
     need = needed_verifier(n, m, p, signal, noise, phi, ridge, wanted)
     for rate in np.linspace(0.0, 1.0, 83):
         found = classifier_accuracy(n, m, p, signal, noise, phi, float(rate), ridge)
-        assert found <= need.best_accuracy + 1e-9 or rate not in (0.0, 1.0)
+        assert found <= need.best_accuracy + 1e-9, rate  # of rates that are not on the planner's own grid
         if abs(found - wanted) > 1e-7:
             assert inside(need.keep_wrong, rate) == (found > wanted), rate
     for low, high in need.keep_wrong:
@@ -62,6 +62,18 @@ def test_where_more_wrong_rows_help_there_are_two_intervals():
             assert inside(need.keep_wrong, rate) == (found > wanted)
 
 
+def test_the_best_rate_is_better_than_those_around_it():
+    """The accuracy is highest between two rates of the planner's grid of thousandths."""
+    setting, ridge = (164, 266, 232, 0.4546, 0.2133, 0.4557), 0.0013
+    need = needed_verifier(*setting, ridge, 0.6)
+    rates = np.linspace(0.0, 1.0, 200_001)
+    found = np.asarray(classifier_accuracy(*setting, rates, ridge))
+    on_grid = np.asarray(classifier_accuracy(*setting, np.linspace(0.0, 1.0, 1001), ridge))
+    assert need.best_accuracy >= found.max() - 1e-15 > on_grid.max()
+    assert need.best_accuracy == pytest.approx(classifier_accuracy(*setting, need.best_keep_wrong, ridge), abs=1e-15)
+    assert need.best_keep_wrong == pytest.approx(rates[found.argmax()], abs=2e-5)
+
+
 def test_a_rate_does_not_matter_without_wrong_labels_and_none_is_enough_for_the_impossible():
     assert needed_verifier(50, 100, 20, 1.0, 0.0, 1.0, 1.0).keep_wrong == ((0.0, 1.0),)
     assert needed_verifier(200, 400, 100, 1.0, 0.3, 1.0, 1.0, 0.95).keep_wrong == ()
@@ -88,5 +100,17 @@ def test_what_is_missing_is_named():
         needed_verifier(0, 100, 20, 1.0, 0.1, 1.0, 1.0)
     with pytest.raises(SpecError, match="n_synthetic"):
         needed_verifier(10, 0, 20, 1.0, 0.1, 1.0, 1.0)
-    with pytest.raises(SpecError, match="keep_correct"):
-        needed_verifier(10, 10, 20, 1.0, 0.1, 1.5, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("argument", "wrong"),
+    [
+        ("n_real", -1), ("n_real", 1.5), ("n_synthetic", 0), ("dimension", 0), ("dimension", "5"), ("signal", "x"),
+        ("signal", -1.0), ("signal", [1.0, 2.0]), ("label_noise", "x"), ("label_noise", 1.5), ("label_noise", None),
+        ("keep_correct", 1.5), ("keep_correct", math.nan), ("keep_correct", "all"), ("ridge", -1.0), ("ridge", "x"),
+    ],
+)  # fmt: skip
+def test_a_bad_argument_is_named(argument, wrong):
+    good = {"n_real": 10, "n_synthetic": 10, "dimension": 5, "signal": 1.0, "label_noise": 0.1, "keep_correct": 1.0}
+    with pytest.raises(SpecError, match=f"^{argument}: "):
+        needed_verifier(**{**good, "ridge": 1.0, argument: wrong})

@@ -296,5 +296,6 @@ def two_levels(share: npt.ArrayLike, difference: npt.ArrayLike) -> Values:
     """
     from scipy.special import expit
 
-    x = numbers("share", share, 0.0, 1.0)
-    return plain(x**2 + 2.0 * x * (1.0 - x) * expit(numbers("difference", difference, -math.inf)))
+    x, gap = together(share=numbers("share", share, 0.0, 1.0), difference=numbers("difference", difference, -math.inf))
+    with np.errstate(under="ignore"):
+        return plain(x**2 + 2.0 * x * (1.0 - x) * expit(gap))

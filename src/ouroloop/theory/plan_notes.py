@@ -30,7 +30,7 @@ def note(law: ManyRows, regime: str, ratio: float, distortion: float, stable: bo
         doubts.append("risk of a faithful sampler; the distortion enters stability only")
     if law.correction_strength and not law.strength(regime):
         doubts.append("without the correction: no closed form with it")
-    if law.horizon(regime) < NEVER:
+    if kind and law.horizon(regime) < NEVER:
         doubts.append(f"looked at up to generation {law.horizon(regime)}")
     return "; ".join(filter(None, [_remark(regime, ratio), *doubts]))
 

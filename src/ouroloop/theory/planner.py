@@ -22,7 +22,7 @@ from ouroloop.theory.plan_notes import note
 from ouroloop.theory.risk_laws import FewRows, ManyRows
 from ouroloop.theory.rows import drawn
 
-__all__ = ["Answer", "Interval", "allowed_ratios", "breaks_at", "needed_strength", "plan"]
+__all__ = ["Answer", "Interval", "allowed_ratios", "breaks_at", "law_for", "needed_strength", "plan"]
 
 Interval = tuple[float, float]
 _WITH_RATIO = ("fixed_real", "accumulate", "accumulate_subsample", "replace", "fresh_real")
@@ -93,7 +93,7 @@ def plan(
     for name, value in (("rows", rows), ("model", model)):
         if value is not None and n_real is None:
             raise SpecError(f"{name}: needs n_real, the number of real rows")
-    law = _law(
+    law = law_for(
         number("correction_strength", correction_strength, inf=True), n_real, model, dimension, sampler_distortion
     )
     room = None if n_real is None or rows is None else (n_real, rows)
@@ -103,7 +103,10 @@ def plan(
     return sorted(answers, key=lambda a: (math.isnan(a.risk), a.risk))
 
 
-def _law(strength: float, n_real: int | None, model: str | None, dimension: int | None, distortion: float) -> ManyRows:
+def law_for(
+    strength: float, n_real: int | None, model: str | None, dimension: int | None, distortion: float
+) -> ManyRows:
+    """The law that a plan with these arguments answers from."""
     if n_real is None or model is None:
         return ManyRows(correction_strength=strength)
     if dimension is None:

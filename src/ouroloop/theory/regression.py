@@ -135,9 +135,39 @@ def relabelled_risk(
     Source:
         Model Collapse Demystified, arXiv 2402.07712, isotropic least squares.
     """
-    t, unit = together(generation=wholes("generation", generation), n=one_fit_risk(n, dimension, noise_variance))
-    past = np.multiply(t, unit, out=np.zeros(t.shape), where=t > 0.0)
-    return plain(past + one_fit_risk(last_n, dimension, last_noise_variance))
+    t, rows, d, noise, last, last_noise = _relabelled(
+        generation, n, dimension, noise_variance, last_n, last_noise_variance
+    )
+    with np.errstate(over="ignore"):
+        return plain(_past(t, rows, d, noise) + np.asarray(one_fit_risk(last, d, last_noise)))
+
+
+def _relabelled(
+    generation: npt.ArrayLike,
+    n: npt.ArrayLike,
+    dimension: npt.ArrayLike,
+    noise_variance: npt.ArrayLike,
+    last_n: npt.ArrayLike,
+    last_noise_variance: npt.ArrayLike,
+    **others: np.ndarray,
+) -> tuple[np.ndarray, ...]:
+    """The arguments, checked, as arrays of one shape."""
+    return together(
+        generation=wholes("generation", generation),
+        n=wholes("n", n, 1),
+        dimension=wholes("dimension", dimension, 1),
+        noise_variance=numbers("noise_variance", noise_variance),
+        last_n=wholes("last_n", last_n, 1),
+        last_noise_variance=numbers("last_noise_variance", last_noise_variance),
+        **others,
+    )
+
+
+def _past(t: np.ndarray, n: np.ndarray, dimension: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """The error of t fake generations; 0 without any."""
+    unit = np.asarray(one_fit_risk(n, dimension, noise))
+    with np.errstate(over="ignore"):
+        return np.multiply(t, unit, out=np.zeros(t.shape), where=t > 0.0)
 
 
 def relabelled_ridge_risk(
@@ -168,14 +198,17 @@ def relabelled_ridge_risk(
     Source:
         Model Collapse Demystified, arXiv 2402.07712, ridge regression; the isotropic form is derived here.
     """
-    t, unit = together(generation=wholes("generation", generation), n=one_fit_risk(n, dimension, noise_variance))
-    past = np.multiply(t, unit, out=np.zeros(t.shape), where=t > 0.0)
-    load = wholes("dimension", dimension, 1) / wholes("last_n", last_n, 1)
-    penalty, size = numbers("ridge", ridge, inf=True), numbers("signal", signal)
-    noise = numbers("last_noise_variance", last_noise_variance)
-    past, load, penalty, size, noise = together(
-        generation=past, last_n=load, ridge=penalty, signal=size, last_noise_variance=noise
+    t, rows, d, before, last, noise, penalty, size = _relabelled(
+        generation,
+        n,
+        dimension,
+        noise_variance,
+        last_n,
+        last_noise_variance,
+        ridge=numbers("ridge", ridge, inf=True),
+        signal=numbers("signal", signal),
     )
+    past, load = _past(t, rows, d, before), d / last
     finite = np.where(np.isinf(penalty), 0.0, penalty)
     drift = finite + load - 1.0
     root = np.hypot(drift, 2.0 * np.sqrt(finite))
@@ -213,11 +246,15 @@ def mixed_risk(
     Source:
         Strong Model Collapse, arXiv 2410.04840; the isotropic form is derived here.
     """
-    real, synthetic = wholes("n_real", n_real), wholes("n_synthetic", n_synthetic)
-    total = wholes("n_real + n_synthetic", real + synthetic, 1)
-    noise = one_fit_risk(total, dimension, noise_variance)
-    share, load = synthetic / total, wholes("dimension", dimension, 1) / total
-    gap = numbers("distance", distance)
-    share, load, gap = np.broadcast_arrays(share, load, gap)
-    spread = np.divide(load, 1.0 - load, out=np.zeros(load.shape), where=load < 1.0)
-    return plain(noise + gap * (share**2 + share * (1.0 - share) * spread))
+    real, synthetic, d, noise, gap = together(
+        n_real=wholes("n_real", n_real),
+        n_synthetic=wholes("n_synthetic", n_synthetic),
+        dimension=wholes("dimension", dimension, 1),
+        noise_variance=numbers("noise_variance", noise_variance),
+        distance=numbers("distance", distance),
+    )
+    with np.errstate(over="ignore", under="ignore"):
+        total = wholes("n_real + n_synthetic", real + synthetic, 1)
+        share, load = synthetic / total, d / total
+        spread = np.divide(load, 1.0 - load, out=np.zeros(load.shape), where=load < 1.0)
+        return plain(np.asarray(one_fit_risk(total, d, noise)) + gap * (share**2 + share * (1.0 - share) * spread))
