@@ -13,6 +13,7 @@ from ouroloop.pool import Pool
 from ouroloop.regimes import Accumulate, AccumulateSubsample, FixedReal, FreshReal, Replace
 from ouroloop.samples import Samples
 from ouroloop.theory import budget, planner
+from ouroloop.theory.rows import drawn
 
 PARTS = {
     "replace": Replace,
@@ -120,3 +121,47 @@ def test_without_synthetic_rows_the_risk_is_that_of_the_real_ones():
         assert answer.breaks_at == (1 if answer.regime == "replace" else None)
     subsample = next(a for a in planner.plan(1.5, 5, 0.0) if a.regime == "accumulate_subsample")
     assert subsample.ratios == ((0.0, 0.0),)
+
+
+@pytest.mark.parametrize(
+    ("call", "argument"),
+    [
+        (lambda: budget.most_ratio("accumulate", 0, 100, 600), "generations"),
+        (lambda: budget.most_ratio("accumulate", 10, 0, 600), "n_real"),
+        (lambda: budget.most_ratio("replace", 10, 10, "a"), "rows"),
+        (lambda: budget.most_ratio("nonsense", 10, 10, 20), "regime"),
+        (lambda: budget.trained_rows("replace", 3, 100, math.nan), "synthetic_ratio"),
+        (lambda: budget.trained_rows("replace", 3, 100, math.inf), "synthetic_ratio"),
+        (lambda: budget.trained_rows("replace", 3, 100, -1.0), "synthetic_ratio"),
+        (lambda: budget.trained_rows("replace", 0, 100, 1.0), "generation"),
+        (lambda: budget.trained_rows("nonsense", 3, 100, 1.0), "regime"),
+        (lambda: budget.trained_rows("linear_accumulate", 3, 100, 1.0), "regime"),
+        (lambda: budget.rows_exceeded_at("replace", 100, 1e308, 200), "synthetic_ratio"),
+        (lambda: budget.rows_exceeded_at("replace", 100, 1.0, 50.5), "rows"),
+        (lambda: planner.plan(1.5, 5, 1.0, n_real=0, rows=5), "n_real"),
+        (lambda: planner.plan(1.5, 5, 1.0, n_real="a"), "n_real"),
+        (lambda: planner.plan(1.5, 5, 1e308, n_real=10, rows=20), "synthetic_ratio"),
+        (lambda: planner.plan(1.5, 5, 1.0, n_real=10, rows=50.5), "rows"),
+        (lambda: planner.plan(1.5, 5, 1.0, model="gaussian", dimension=1), "model"),
+        (lambda: planner.plan(1.5, 5, 1.0, n_real=10, model="forest", dimension=1), "model"),
+        (lambda: planner.plan(1.5, 5, 1.0, n_real=10, model="gaussian"), "dimension"),
+        (lambda: planner.plan(1.5, 5, 1.0, correction_strength=-1.0), "correction_strength"),
+        (lambda: planner.plan(1.5, 5, 1.0, sampler_distortion=0.0), "sampler_distortion"),
+    ],
+)
+def test_bad_arguments_are_named(call, argument):
+    with pytest.raises(SpecError, match=f"^{argument}: "):
+        call()
+
+
+def test_real_rows_alone_are_all_that_real_only_trains_on():
+    assert budget.trained_rows("real_only", 9, 100, 3.0) == 100
+    assert budget.most_ratio("real_only", 9, 100, 100) == math.inf
+    assert budget.rows_exceeded_at("real_only", 100, 3.0, 100) is None
+    assert budget.trained_rows("accumulate", 10**30, 1, 1.0) == 10**30 + 1
+
+
+@given(ratio=st.floats(0.0, 50.0), n=st.integers(1, 10**6))
+@settings(max_examples=100, deadline=None)
+def test_rows_drawn_are_those_that_a_regime_draws(ratio, n):
+    assert drawn(ratio, n) == FixedReal(synthetic_ratio=ratio).draws(n, 1)

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ouroloop.errors import SpecError
-from ouroloop.theory import planner, stability
+from ouroloop.theory import budget, planner, stability
+from ouroloop.theory.finite_risk import finite_risk
 
 
 def risk_of_a_mean(regime, generations, ratio, strength=0.0):
@@ -137,3 +138,68 @@ def test_extreme_arguments_give_answers(ratio, generations, budget, strength):
 def test_a_budget_is_more_than_the_risk_of_the_real_data(budget):
     with pytest.raises(SpecError, match="budget"):
         planner.plan(budget, 5)
+
+
+def exactly(model, regime, t, n, p, k, **loop):
+    return finite_risk(model, regime, t, n, p, 1.0, k / n, **loop) / budget.real_risk(model, n, p, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("model", "n", "p", "loop"),
+    [
+        ("least_squares", 30, 20, {}),
+        ("least_squares", 12, 3, {}),
+        ("gaussian", 10, 4, {}),
+        ("gaussian", 10, 4, {"correction_strength": 0.1}),
+        ("gaussian", 14, 1, {"correction_strength": 0.2, "sampler_distortion": 1.1}),
+        ("gaussian", 10, 4, {"sampler_distortion": 0.8}),
+    ],
+)
+@pytest.mark.parametrize("allowed", [1.15, 1.5])
+@pytest.mark.parametrize("generations", [3, 12])
+def test_a_plan_for_given_rows_is_that_of_their_exact_law(model, n, p, loop, allowed, generations):
+    """Every number of synthetic rows up to 60, every generation: by looking at all of them."""
+    answers = {a.regime: a for a in planner.plan(allowed, generations, 1.0, n_real=n, model=model, dimension=p, **loop)}
+    for regime, answer in answers.items():
+        if not answer.law.startswith("exact") or regime == "accumulate_subsample":
+            continue
+        path = [exactly(model, regime, t, n, p, n, **loop) for t in range(1, 61)]
+        over = [t for t, risk in enumerate(path, 1) if risk > allowed]
+        assert answer.breaks_at == over[0] if over else answer.breaks_at is None or answer.breaks_at > 60
+        assert answer.within == all(risk <= allowed for risk in path[:generations])
+        assert answer.risk == pytest.approx(path[generations - 1])
+        if model == "least_squares" and regime == "fixed_real":
+            continue  # exact for whole ratios alone
+        for k in range(1, 61):
+            risk = max(exactly(model, regime, t, n, p, k, **loop) for t in range(1, generations + 1))
+            inside = any(low - 1e-9 <= k / n <= high + 1e-9 for low, high in answer.ratios)
+            if abs(risk - allowed) > 1e-9:
+                assert inside == (risk < allowed and (answer.ratios != () or regime != "replace")), (regime, k, risk)
+
+
+def test_a_plan_for_few_rows_does_not_contradict_itself():
+    """The limit of many rows breaks 1.5 in generation 6; 30 rows for 20 parameters never do."""
+    answers = {a.regime: a for a in planner.plan(1.5, 10, 1.0, n_real=30, model="least_squares", dimension=20)}
+    found = answers["accumulate"]
+    assert (found.breaks_at, found.within, found.law) == (None, True, "exact")
+    assert found.ratios == ((0.0, 10000.0),)
+    assert found.risk == pytest.approx(1.2268, abs=1e-4)
+    assert answers["fresh_real"].law == "many rows"  # new rows have new inputs
+    assert answers["fixed_real"].law == "exact, same inputs"
+
+
+def test_rows_that_do_not_determine_a_model_are_promised_nothing():
+    for answer in planner.plan(1.5, 10, 1.0, n_real=21, model="least_squares", dimension=20):
+        assert math.isnan(answer.risk)
+        assert answer.ratios == ()
+        assert (answer.law, answer.breaks_at, answer.within, answer.strength) == ("", None, None, None)
+
+
+def test_strength_for_given_rows_is_the_least_that_does():
+    found = next(
+        a for a in planner.plan(1.2, 8, 2.0, n_real=10, model="gaussian", dimension=1) if a.regime == "fixed_real"
+    )
+    assert found.strength is not None
+    for strength, enough in ((found.strength * 1.001, True), (found.strength * 0.999, False)):
+        worst = max(exactly("gaussian", "fixed_real", t, 10, 1, 20, correction_strength=strength) for t in range(1, 9))
+        assert (worst <= 1.2) == enough

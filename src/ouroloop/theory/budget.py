@@ -112,8 +112,9 @@ def trained_rows(regime: str, generation: int, n_real: int, synthetic_ratio: flo
     >>> [trained_rows(regime, 10, 100, 0.5) for regime in ("replace", "fixed_real", "accumulate")]
     [50, 150, 600]
     """
-    t = np.asarray(whole("generation", generation, 1), object)  # of any size
-    return int(training_size(regime, t, n_real, drawn(synthetic_ratio, n_real)))
+    counts = (whole("generation", generation, 1), n_real, drawn(synthetic_ratio, n_real))
+    t, n, k = (np.asarray(count, object) for count in counts)  # of any size
+    return int(training_size(regime, t, n, k))
 
 
 def rows_exceeded_at(regime: str, n_real: int, synthetic_ratio: float, rows: int) -> int | None:

@@ -106,7 +106,7 @@ def unit_risks(
     if model == "gaussian":
         found[:, some] = p * gaussian_rows.mean_squares(regime, generations, n, drawn[some], strength, stretch)
     elif regime == "real_only" or (strength == 0.0 and stretch == 1.0):
-        for row, t in enumerate(generations):
+        for row, t in ((row, t) for row, t in enumerate(generations) if t):
             found[row, some] = _least_squares(regime, t, n, p, drawn[some])
     found[np.asarray(generations) == 0] = own
     return found
