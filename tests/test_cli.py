@@ -60,6 +60,30 @@ def test_run_resume_fork_verify_report_compare_cite(folder):
     assert "2305.17493" in bibtex
 
 
+@pytest.mark.parametrize(
+    ("given", "change"),
+    [
+        ({"corrector": "nearest_real"}, "corrector.kind=cluster"),
+        ({"generator": {"kind": "diffusion", "steps": 2}}, "generator.kind=kde"),
+        ({}, "metrics.0.kind=energy"),
+    ],
+)
+def test_fork_to_a_part_of_another_kind(folder, monkeypatch, given, change):
+    from typer.testing import CliRunner
+
+    from ouroloop.cli import app
+
+    monkeypatch.chdir(folder)
+    spec = {**yaml.safe_load(SPEC), "generations": 2, **given}
+    (folder / "spec.yaml").write_text(yaml.safe_dump(spec))
+    assert CliRunner().invoke(app, ["run", "spec.yaml"]).exit_code == 0
+    result = CliRunner().invoke(app, ["fork", "runs/toy", "--at", "1", "-o", "runs/forked", "--set", change])
+    assert result.exit_code == 0, result.exception
+    forked = yaml.safe_load((folder / "runs/forked/spec.yaml").read_text())
+    field, _, kind = change.partition("=")
+    assert (forked["metrics"][0] if "metrics" in field else forked[field.partition(".")[0]])["kind"] == kind
+
+
 @pytest.mark.slow
 def test_a_run_is_sent_as_one_file(folder):
     ouroloop("run", "spec.yaml", "--set", "generations=1", cwd=folder)

@@ -87,6 +87,21 @@ def test_a_run_can_be_extended(tmp_path):
         ol.Loop.resume(tmp_path / "run", generations=1, real=REAL)
 
 
+def test_a_fork_to_another_generator_draws_from_the_old_one_once(tmp_path):
+    data = {"real": REAL, "held_out": HELD_OUT}
+    toy(out=tmp_path / "run").run()
+    ol.Loop.fork(tmp_path / "run", at=2, out=tmp_path / "fork", generator="kde", **data)
+    forked = ol.Loop.resume(tmp_path / "fork", **data)  # by another process
+    assert type(forked.restore(2).model).__name__ == "Gaussian"
+    rows = ol.RunStore.open(tmp_path / "run").synthetic(3)
+    forked.run()
+    assert np.array_equal(forked.store.synthetic(3).take(np.arange(20)).x, rows.take(np.arange(20)).x)
+    assert type(forked.restore(3).model).__name__ == "Kde"
+    assert not np.array_equal(forked.store.synthetic(4).take(np.arange(20)).x, rows.take(np.arange(20)).x)
+    with pytest.raises(SpecError, match="is of generator 'gaussian', from which a 'kde' cannot be fine-tuned"):
+        ol.Loop.fork(tmp_path / "run", at=2, out=tmp_path / "other", generator="kde", start="previous", **data)
+
+
 def test_a_fork_shares_the_past_and_changes_the_rest(tmp_path):
     toy(out=tmp_path / "run").run()
     forked = ol.Loop.fork(

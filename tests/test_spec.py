@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ouroloop.errors import SpecError
-from ouroloop.spec import Spec, apply_overrides, merge
+from ouroloop.spec import Spec, apply_changes, apply_overrides, merge
 from ouroloop.yaml_file import dump, read_yaml
 
 GOOD = """\
@@ -181,3 +181,17 @@ plain = st.recursive(
 @given(plain)
 def test_yaml_round_trip(data):
     assert read_yaml(dump(data)).data == data
+
+
+def test_a_part_that_becomes_one_of_another_kind_loses_the_filled_in_options():
+    given = "kind: nearest_real, correction_strength: 2"
+    before = check(GOOD.replace("kind: ideal, correction_strength: 2", given)).resolved()
+    after = apply_changes(before, ["corrector.blend=0.5", "corrector.kind=cluster"])
+    assert after["corrector"] == {"kind": "cluster", "blend": 0.5}
+    assert after["generator"] == before["generator"]
+    assert apply_changes(before, ["corrector.kind=nearest_real"]) == before
+    assert apply_changes(before, ["metrics.0.kind=fid"])["metrics"] == [{"kind": "fid"}]
+    assert apply_changes(before, ["corrector=cluster", "corrector.blend=0.5"])["corrector"] == after["corrector"]
+    for wrong in ("seed.kind=3", "metrics.5.kind=fid"):
+        with pytest.raises(SpecError, match=r"--set"):
+            apply_changes(before, [wrong])

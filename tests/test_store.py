@@ -473,6 +473,26 @@ class TestLock:
 
 
 class TestFork:
+    def test_forks_of_forks_know_which_generator_made_each_generation(self, tmp_path: Path) -> None:
+        def forked(store: RunStore, name: str, at: int, kind: str) -> RunStore:
+            spec = {"generator": {"kind": kind}}
+            fork = store.fork(tmp_path / name, at=at, spec=spec, fingerprint={}, environment={})
+            write(fork, at + 1)
+            return fork
+
+        first = forked(filled(tmp_path / "run", 2), "first", 1, "kde")  # the run itself names none
+        second = forked(first, "second", 2, "vae")
+        back = forked(second, "back", 1, "flow")
+        same = forked(second, "same", 3, "vae")
+
+        def kinds(store: RunStore) -> list[str | None]:
+            return [(store.generator_at(t) or {}).get("kind") for t in store.generations()]
+
+        assert kinds(first) == [None, None, "kde"]
+        assert kinds(second) == [None, None, "kde", "vae"]
+        assert kinds(back) == [None, None, "flow"]
+        assert kinds(same) == [None, None, "kde", "vae", "vae"]
+
     def test_the_fork_shares_the_past_and_goes_its_own_way(self, tmp_path: Path) -> None:
         store = filled(tmp_path / "run", 4)
         fork = store.fork(

@@ -110,7 +110,8 @@ def demo(
     fresh: Annotated[bool, typer.Option(help="Start again even if results are there.")] = False,
 ) -> None:
     """Watch a diffusion model collapse on its own digits, and its corrected twin."""
-    study("digits", out=out or Path("runs/demo"), quick=quick, workers=workers, cache=cache, fresh=fresh)
+    default = Path("runs/demo-quick" if quick else "runs/demo")
+    study("digits", out=out or default, quick=quick, workers=workers, cache=cache, fresh=fresh)
 
 
 @app.command(epilog="Examples:  ouroloop run spec.yaml  |  ouroloop run spec.yaml --set seed=3 --set generations=20")
@@ -135,6 +136,9 @@ def resume(
     cache: Cache = None,
 ) -> None:
     """Go on with a run where it stopped; the result is the same as if it never had."""
+    from ouroloop.reproduce import check_resumable
+
+    check_resumable(path)
     _run_loop(path, cache=cache, generations=generations)
 
 
@@ -146,13 +150,16 @@ def fork(
     set_: Set = None,
     cache: Cache = None,
 ) -> None:
-    """Start a new run from a generation of another one, with something changed."""
+    """Start a new run from a generation of another one, with something changed.
+
+    A part that becomes one of another kind starts from that kind's defaults.
+    """
     from ouroloop.loop import Loop
-    from ouroloop.spec import Spec, apply_overrides
+    from ouroloop.spec import Spec, apply_changes
     from ouroloop.store import RunStore
 
     before = RunStore.open(path).spec
-    after = Spec.from_mapping(apply_overrides(before, set_ or [])).resolved()
+    after = Spec.from_mapping(apply_changes(before, set_ or [])).resolved()
     changes = {k: v for k, v in after.items() if v != before.get(k)}
     Loop.fork(path, at=at, out=out, cache=_cache(cache), **changes)
     _run_loop(out, cache=cache)
@@ -202,6 +209,7 @@ def study(
     from ouroloop.live import LiveProgress
     from ouroloop.report import summary_table, write_report
     from ouroloop.study import Study, run_study, study_names
+    from ouroloop.study_files import remove_study
 
     if not name:
         print("\n".join(study_names()))
@@ -209,7 +217,7 @@ def study(
     checked = Study.read(name, quick=quick, overrides=set_ or [])
     target = out or Path("runs") / (checked.name + ("-quick" if quick else ""))
     if fresh:
-        _remove_study(target)
+        remove_study(target)
     last = {arm.name: checked.spec(arm, 0).generations for arm in checked.arms}
     total = len(checked.seeds) * (1 + sum(g + 1 for g in last.values()))
     what = "points" if checked.backend == "experiment" else "generations"
@@ -219,22 +227,6 @@ def study(
     if results:
         _print(_checks_table(checked, results))
     print(f"report: {write_report([target], target / 'report.html')}")
-
-
-def _remove_study(target: Path) -> None:
-    import shutil
-
-    from ouroloop.names import safe_name
-
-    if target.exists():
-        import json
-
-        if not (target / "study.json").is_file():
-            raise OuroloopError(f"{target}: not a study directory; nothing was removed")
-        arms = [str(arm["name"]) for arm in json.loads((target / "study.json").read_text())["arms"]]
-        for name in [".generation-0", *map(safe_name, arms)]:  # what the study wrote, and nothing else
-            if (target / name).is_dir():
-                shutil.rmtree(target / name)
 
 
 def _checks_table(checked: Study, results: list[CheckResult]) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,13 +20,13 @@ from ouroloop.correction import Correction
 from ouroloop.environment import environment, set_threads
 from ouroloop.errors import OuroloopError, SpecError, StoreError
 from ouroloop.keys import Key
-from ouroloop.options import plain_value
+from ouroloop.options import build, plain_value
 from ouroloop.pool import Pool
 from ouroloop.protocols import Generator, Measurement, Saveable
 from ouroloop.run_files import differing_fields
 from ouroloop.samples import Samples
 from ouroloop.spec import Spec, starting_point
-from ouroloop.step import Info, State
+from ouroloop.step import Info, State, Step
 from ouroloop.store import MemoryStore, RunStore
 
 __all__ = ["Loop"]
@@ -88,12 +89,7 @@ class Loop:
         for field, value in parts.items():
             mapping[field], objects[field] = describe_part(_PARTS[field], value, field)
         mapping["corrector"].setdefault("correction_strength", correction_strength)
-        described = [describe_part("metrics", metric, f"metrics.{i}") for i, metric in enumerate(metrics)]
-        mapping["metrics"] = [text for text, _ in described]
-        if any(value is not None for _, value in described):
-            from ouroloop.options import build
-
-            objects["metrics"] = [v if v is not None else build("metrics", text) for text, v in described]
+        mapping["metrics"], objects["metrics"] = _metrics(metrics)
         spec = _check_fields({"generations": generations, "seed": seed, **fields}, mapping)
         self._set_up(spec, objects, out, cache, callbacks)
 
@@ -193,10 +189,20 @@ class Loop:
                 spec[field], objects[field] = describe_part(_PARTS[field], value, field)
                 if field == "corrector":
                     spec[field].setdefault("correction_strength", math.inf)
+            elif field == "metrics":
+                spec[field], objects[field] = _metrics(value)
+            elif field == "data" and isinstance(value, str | Mapping):
+                spec[field], _ = describe_part("datasets", value, field)
             elif field in Spec.model_fields and field not in _OBJECTS:
                 spec[field] = value
             else:
                 objects[field] = value
+        before = source.generator_at(at) or {}
+        if spec["start"] == "previous" and before.get("kind") != spec["generator"]["kind"]:
+            raise SpecError(
+                f"{path}: generation {at} is of generator '{before.get('kind')}', from which a "
+                f"'{spec['generator']['kind']}' cannot be fine-tuned; fork with start: scratch"
+            )
         spec = _check_fields(spec, {k: spec[k] for k in (*_PARTS, "data", "metrics")})
         assembly = assemble(spec, _data_objects(objects, spec), cache=None if cache is None else Path(cache))
         source.fork(
@@ -380,13 +386,20 @@ class Loop:
         return self.store.synthetic(generation) if drawn else Pool(())
 
     def _model(self, generation: int, history: tuple[Pool, ...]) -> Generator:
-        directory = self.store.model_dir(generation)
-        if isinstance(self.step.generator, Saveable) and directory is not None:
-            return self.step.generator.load(directory)
+        directory, step = self.store.model_dir(generation), self._step_at(generation)
+        if isinstance(step.generator, Saveable) and directory is not None:
+            return step.generator.load(directory)
         previous: Any = None
-        if self.step.fine_tune and generation > 0:
+        if step.fine_tune and generation > 0:
             previous = self.restore(generation - 1).model
-        return self.step.refit(State(generation, previous, history), self.key)
+        return step.refit(State(generation, previous, history), self.key)
+
+    def _step_at(self, generation: int) -> Step:
+        """The step that made a generation: a fork may go on with a generator of another kind."""
+        made = self.store.generator_at(generation) if isinstance(self.store, RunStore) else None
+        if made is None or made["kind"] in ("object", self.spec["generator"]["kind"]):
+            return self.step
+        return replace(self.step, generator=build("generators", made))
 
 
 class _StoreSink:
@@ -415,6 +428,15 @@ class _StoreSink:
         if self._corrections is not None:
             self._corrections.close()
         return Pool(()) if self._rows is None else self._rows.close()
+
+
+def _metrics(given: Sequence[Any]) -> tuple[list[dict[str, Any]], list[Any] | None]:
+    """Metrics as the specification says them, and the parts themselves where one was given as an object."""
+    described = [describe_part("metrics", metric, f"metrics.{i}") for i, metric in enumerate(given)]
+    texts = [text for text, _ in described]
+    if all(value is None for _, value in described):
+        return texts, None
+    return texts, [build("metrics", text) if value is None else value for text, value in described]
 
 
 def _summary(info: Info) -> dict[str, Any]:

@@ -21,6 +21,7 @@ __all__ = [
     "Guards",
     "Keep",
     "Spec",
+    "apply_changes",
     "apply_overrides",
     "merge",
     "override_paths",
@@ -245,6 +246,23 @@ def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[s
         else:
             raise SpecError(f"--set {text}: '{'.'.join(path[:-1])}' has no field '{last}'")
     return result
+
+
+def apply_changes(resolved: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """`apply_overrides` on a specification with every default filled in, in which nobody wrote most of the options.
+
+    A part of which ``.kind`` becomes another loses the options of the old part, as in `merge`.
+    """
+    result = apply_overrides(resolved, ())
+    for text, path in zip(overrides, override_paths(overrides), strict=True):
+        part: Any = result
+        for step in path[:-1]:
+            inside = step in part if isinstance(part, Mapping) else isinstance(step, int) and step < len(part)
+            part = part[step] if inside and isinstance(part[step], dict | list) else {}
+        kind = parse_scalar(text.partition("=")[2])
+        if path[-1] == "kind" and isinstance(part, dict) and part.get("kind", kind) != kind:
+            part.clear()
+    return apply_overrides(result, overrides)
 
 
 def override_paths(overrides: Sequence[str]) -> list[tuple[str | int, ...]]:

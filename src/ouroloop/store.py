@@ -153,11 +153,15 @@ class RunStore:
             raise StoreError(f"{self.path}: cannot fork at generation {at}: its model was pruned")
         self.check(range(at + 1))
         out = Path(out)
+        forked: dict[str, Any] = {"run": self.path.name, "at": at, "manifest": self._manifest(at)["digest"]}
+        earlier = [entry for entry in self._earlier_generators() if entry["until"] < at]
+        if earlier or self.generator_at(at) != spec.get("generator"):
+            forked["generators"] = [*earlier, {"until": at, "generator": self.generator_at(at)}]
         run = {
             "arm": self.arm if arm is None else arm,
             "seed": self.seed if seed is None else seed,
             "anchor": self._anchor,
-            "forked_from": {"run": self.path.name, "at": at, "manifest": self._manifest(at)["digest"]},
+            "forked_from": forked,
         }
         with new_directory(out) as is_new:
             if not is_new:
@@ -167,6 +171,14 @@ class RunStore:
             fsync_directory(out / "generations")
             run_files.write_run_files(out, spec=spec, fingerprint=fingerprint, environment=environment, run=run)
         return type(self).open(out)
+
+    def generator_at(self, t: int) -> Mapping[str, Any] | None:
+        """The specification's `generator` when generation t was made: before a fork it may have been another one."""
+        earlier = (entry["generator"] for entry in self._earlier_generators() if t <= entry["until"])
+        return next(earlier, self.spec.get("generator"))
+
+    def _earlier_generators(self) -> list[dict[str, Any]]:
+        return (self.forked_from or {}).get("generators", [])
 
     def check_fingerprint(self, fingerprint: Mapping[str, Any]) -> None:
         """Raise StoreError naming the fields in which a fingerprint differs from that of this run."""
