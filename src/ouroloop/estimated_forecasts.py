@@ -7,7 +7,7 @@ rows of the wanted specification: another ratio, regime, correction strength or 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from ouroloop.theory.response import Response, distorted_variance, response, sha
 if TYPE_CHECKING:
     from ouroloop.report.load import Arm
 
-__all__ = ["EstimatedForecast", "Target", "estimated_forecasts", "own_targets"]
+__all__ = ["EstimatedForecast", "Target", "estimated_forecasts", "own_estimates", "own_targets"]
 
 _LINEAR = "linear answer of the generator to its own rows (theory.response); the interval is of the constants alone"
 
@@ -110,22 +110,34 @@ def estimated_forecasts(
     return found
 
 
+def own_estimates(arm: Arm, wanted: Callable[[str], bool]) -> list[EstimatedForecast]:
+    """Forecasts of a loop by its own first half, of the metrics that are wanted; none where nothing can be fitted."""
+    source = _source(arm)
+    if source is None:
+        return []
+    try:
+        found = list(_forecasts(source, Target(source.spec, source.n_real), None))
+    except (DataError, SpecError, KeyError, TypeError, ValueError):
+        return []  # the last three: a spec.yaml that was edited by hand
+    return [law for law in found if law.fitted and wanted(law.metric)]
+
+
+def _source(arm: Arm) -> _Source | None:
+    """What is known of the loop of an arm, or None of a run that is no loop or whose generation 0 is not measured."""
+    spec, track = arm.runs[0].spec, arm.runs[0].tracks.get("training_rows")
+    rows = math.nan if track is None else track.at(0)
+    parts = [spec.get(field) for field in ("regime", "corrector", "generator")]
+    is_loop = all(isinstance(part, Mapping) and isinstance(part.get("kind"), str) for part in parts)
+    return _Source(arm, spec, int(rows)) if is_loop and math.isfinite(rows) else None
+
+
 def _sources(run: Path) -> list[_Source]:
     from ouroloop.report.load import load
 
     results = load([run])
     if results.axis.texts:
         raise DataError(f"{run}: is over {results.axis.name}, not generations; there are no constants to estimate")
-    found = []
-    for arm in results.arms:
-        spec, track = arm.runs[0].spec, arm.runs[0].tracks.get("training_rows")
-        rows = math.nan if track is None else track.at(0)
-        if (
-            math.isfinite(rows)
-            and isinstance(spec.get("regime"), Mapping)
-            and isinstance(spec.get("corrector"), Mapping)
-        ):
-            found.append(_Source(arm, spec, int(rows)))
+    found = [source for arm in results.arms if (source := _source(arm)) is not None]
     if not found:
         raise DataError(f"{run}: holds no loop whose generation 0 is measured and whose spec.yaml is there")
     return found

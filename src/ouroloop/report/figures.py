@@ -13,6 +13,7 @@ import numpy as np
 from ouroloop.errors import DataError, StoreError
 from ouroloop.report.curves import Chart, Guess, charts_of, is_log
 from ouroloop.report.draw import domain
+from ouroloop.report.estimates import with_estimates
 from ouroloop.report.grids import first_previews, images_by_shape
 from ouroloop.report.heatmap import draw_heatmap, heatmap_of
 from ouroloop.report.images import Tone, as_images, sprite, tone_of
@@ -76,7 +77,7 @@ def write_figures(paths: Sequence[Path], out_dir: Path, *, formats: Sequence[str
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise DataError(f"formats {', '.join(unknown) or '(none)'}: expected one or more of {', '.join(FORMATS)}")
-    results = load(paths)
+    results = with_estimates(load(paths))
     files: list[Path] = []
     with _style():
         names: set[str] = {"samples"}

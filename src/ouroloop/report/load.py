@@ -32,6 +32,7 @@ class Study:
     headline: str
     arms: tuple[Mapping[str, str], ...]
     checks: tuple[Mapping[str, str], ...]
+    source: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +126,13 @@ def _study(folder: Path) -> Study:
     if not isinstance(content, dict):
         raise StoreError(f"{folder / 'study.json'}: expected an object with 'name', 'arms' and 'checks'")
     text = {key: str(content.get(key) or "") for key in ("name", "title", "description", "reference", "headline")}
-    return Study(path=folder, arms=_entries(content, "arms"), checks=_entries(content, "checks"), **text)
+    return Study(
+        path=folder,
+        arms=_entries(content, "arms"),
+        checks=_entries(content, "checks"),
+        source=content.get("source"),
+        **text,
+    )
 
 
 def _entries(content: Mapping[str, Any], key: str) -> tuple[Mapping[str, str], ...]:

@@ -22,6 +22,7 @@ from ouroloop.report.corrections import corrections_of
 from ouroloop.report.curves import Chart, charts_of, is_log, model
 from ouroloop.report.differences import Difference, baseline_of, differences
 from ouroloop.report.draw import LABEL_GAP, chart_svg
+from ouroloop.report.estimates import with_estimates
 from ouroloop.report.grids import Gallery, gallery_of
 from ouroloop.report.heatmap import LEVELS, heatmap_of
 from ouroloop.report.heatmap_svg import Picture, picture_of
@@ -56,7 +57,7 @@ def write_report(paths: Sequence[Path], out: Path, *, title: str | None = None, 
         StoreError: a path holds no run, one of its files is truncated, or `out` cannot be written.
         DataError: there is no arm called `baseline`.
     """
-    page = render(load(paths), title=title, baseline=baseline)
+    page = render(with_estimates(load(paths)), title=title, baseline=baseline)
     out = Path(out)
     target = out / "report.html" if out.is_dir() else out
     temporary = target.with_name(f".{target.name}.{os.getpid()}")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ouroloop.report.files import read_json
 from ouroloop.report.load import Results
+from ouroloop.report.runs import Run
 from ouroloop.report.wording import plural
+from ouroloop.reproduce import correct_command, is_pile, is_summary, source_of, study_command
 
 __all__ = ["FileRow", "SpecText", "citations", "commands", "differing", "environment_of", "files_of", "specs_of"]
 
@@ -85,18 +89,45 @@ def environment_of(results: Results) -> tuple[list[tuple[str, str]], list[str]]:
 
 
 def commands(results: Results) -> list[str]:
-    """The commands that make these runs again: as recorded, else by study name, else by the spec on disk."""
-    lines: list[str] = []
+    """The commands that make these results again, of studies first; what no command makes is said in a comment."""
+    folders = [study.path.resolve() for study in results.studies]
+    lines = [study_command(study.source) or f"ouroloop study {study.name}" for study in results.studies if study.name]
+    base = _base(results)
     for run in results.runs:
-        recorded = run.environment.get("command") or run.environment.get("argv")
-        if recorded:
-            lines.append(" ".join(map(str, recorded)) if isinstance(recorded, list) else str(recorded))
-    if not lines and results.studies:
-        lines = [f"ouroloop study {study.name}" for study in results.studies if study.name]
-    if not lines:
-        base = _base(results)
-        lines = [f"ouroloop run {_relative(r.path, base)}/spec.yaml" for r in results.runs if r.spec_text]
+        if not any(folder == run.path.resolve() or folder in run.path.resolve().parents for folder in folders):
+            lines += _run_command(run, _relative(run.path, base))
     return list(dict.fromkeys(lines))[:20]
+
+
+def _run_command(run: Run, name: str) -> list[str]:
+    """The lines that make a single run again.
+
+    Args:
+        run: not part of a study that is shown.
+        name: how the page calls its folder.
+    """
+    if not run.spec:
+        return []
+    if is_pile(run.spec):
+        return [correct_command(run.spec), "# not recorded: --label; of motions --units, --fps and --format"]
+    if "experiment" in run.spec or ((run.path / "run.json").is_file() and is_summary(run.path)):
+        command = study_command(source_of(run.path))
+        return [command or f"# {name}: an arm and seed of a study, which makes it again as a whole"]
+    objects = [k for k, part in run.spec.items() if isinstance(part, Mapping) and part.get("kind") == "object"]
+    if objects:
+        return [f"# {name}: made in Python with objects of its own ({', '.join(objects)}); no command makes it again"]
+    described = read_json(run.path / "run.json")
+    origin = described.get("forked_from") if isinstance(described, dict) else None
+    if isinstance(origin, Mapping):
+        return [
+            f"# {name}: forked from the run '{_one_line(origin.get('run'))}' at generation "
+            f"{_one_line(origin.get('at'))}; from there on its spec.yaml"
+        ]
+    return [shlex.join(["ouroloop", "run", f"{name}/spec.yaml"])]
+
+
+def _one_line(value: Any) -> str:
+    return " ".join(str(value).split())
 
 
 def citations(results: Results) -> list[str]:
