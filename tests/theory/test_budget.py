@@ -1,6 +1,7 @@
 """Budgets in risk and rows against what they stand for: the laws searched row by row, and training sets counted."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,9 @@ PARTS = {
     "fixed_real": FixedReal,
     "fresh_real": FreshReal,
 }
+
+TEXT: Any = "a"  # no whole numbers
+HALF: Any = 50.5
 
 
 def test_the_risk_of_the_real_rows_is_that_of_a_simulated_fit():
@@ -128,7 +132,7 @@ def test_without_synthetic_rows_the_risk_is_that_of_the_real_ones():
     [
         (lambda: budget.most_ratio("accumulate", 0, 100, 600), "generations"),
         (lambda: budget.most_ratio("accumulate", 10, 0, 600), "n_real"),
-        (lambda: budget.most_ratio("replace", 10, 10, "a"), "rows"),
+        (lambda: budget.most_ratio("replace", 10, 10, TEXT), "rows"),
         (lambda: budget.most_ratio("nonsense", 10, 10, 20), "regime"),
         (lambda: budget.trained_rows("replace", 3, 100, math.nan), "synthetic_ratio"),
         (lambda: budget.trained_rows("replace", 3, 100, math.inf), "synthetic_ratio"),
@@ -137,11 +141,11 @@ def test_without_synthetic_rows_the_risk_is_that_of_the_real_ones():
         (lambda: budget.trained_rows("nonsense", 3, 100, 1.0), "regime"),
         (lambda: budget.trained_rows("linear_accumulate", 3, 100, 1.0), "regime"),
         (lambda: budget.rows_exceeded_at("replace", 100, 1e308, 200), "synthetic_ratio"),
-        (lambda: budget.rows_exceeded_at("replace", 100, 1.0, 50.5), "rows"),
+        (lambda: budget.rows_exceeded_at("replace", 100, 1.0, HALF), "rows"),
         (lambda: planner.plan(1.5, 5, 1.0, n_real=0, rows=5), "n_real"),
-        (lambda: planner.plan(1.5, 5, 1.0, n_real="a"), "n_real"),
+        (lambda: planner.plan(1.5, 5, 1.0, n_real=TEXT), "n_real"),
         (lambda: planner.plan(1.5, 5, 1e308, n_real=10, rows=20), "synthetic_ratio"),
-        (lambda: planner.plan(1.5, 5, 1.0, n_real=10, rows=50.5), "rows"),
+        (lambda: planner.plan(1.5, 5, 1.0, n_real=10, rows=HALF), "rows"),
         (lambda: planner.plan(1.5, 5, 1.0, model="gaussian", dimension=1), "model"),
         (lambda: planner.plan(1.5, 5, 1.0, n_real=10, model="forest", dimension=1), "model"),
         (lambda: planner.plan(1.5, 5, 1.0, n_real=10, model="gaussian"), "dimension"),
