@@ -6,7 +6,9 @@ import pytest
 
 from ouroloop.errors import DataError
 from ouroloop.pile import correct_pile
-from ouroloop.tables import read_samples
+from ouroloop.samples import Samples
+from ouroloop.store import RunStore
+from ouroloop.tables import read_samples, write_samples
 
 RNG = np.random.default_rng(0)
 
@@ -58,3 +60,54 @@ def test_missing_columns_are_named_and_nothing_is_written(tmp_path, names, label
     with pytest.raises(DataError, match=match):
         correct_pile(pile, real=real, corrector="identity", out=tmp_path / "out", label=label)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("which", ["pile", "real"])
+@pytest.mark.parametrize("suffix", [".csv", ".npy"])
+def test_a_file_without_rows_is_refused_and_nothing_is_written(tmp_path, which, suffix):
+    rows = {"pile": RNG.normal(size=(30, 2)), "real": RNG.normal(size=(60, 2))}
+    rows[which] = rows[which][:0]
+    paths = {name: tmp_path / f"{name}{suffix}" for name in rows}
+    for name, path in paths.items():
+        np.save(path, rows[name]) if suffix == ".npy" else csv(path, ["a", "b"], rows[name])
+    with pytest.raises(DataError, match=rf"{which}{suffix}: .*no rows"):
+        correct_pile(paths["pile"], real=paths["real"], corrector="identity", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("survivors", [0, 1])
+@pytest.mark.parametrize("suffix", [".csv", ".npy", ".parquet", ".arrow"])
+def test_rows_that_are_all_dropped_are_counted_and_reported(tmp_path, survivors, suffix):
+    real = RNG.normal(size=(60, 2))
+    pile = real[:30] + 50.0
+    pile[:survivors] -= 50.0
+    for name, rows in (("real", real), ("pile", pile)):
+        write_samples(tmp_path / f"{name}{suffix}", Samples({"x": rows}))
+    said = correct_pile(
+        tmp_path / f"pile{suffix}", real=tmp_path / f"real{suffix}", corrector="nearest_real", out=tmp_path / "out"
+    )
+    assert f"{30 - survivors} dropped" in said
+    assert f"{survivors} rows written" in said
+    assert "too few to measure" in said
+    verdicts = pq.read_table(tmp_path / "out" / "corrections.parquet")["verdict"].to_pylist()
+    assert verdicts.count("dropped") == 30 - survivors
+    store = RunStore.open(tmp_path / "out" / "run")
+    assert store.verify() == []
+    assert {row["generation"] for row in store.metric_rows()} == {0}
+    assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
+    assert (tmp_path / "out" / f"corrected{suffix}").is_file()
+
+
+def test_an_error_half_way_leaves_nothing(tmp_path, monkeypatch):
+    real = csv(tmp_path / "real.csv", ["a", "b"], RNG.normal(size=(60, 2)))
+
+    def fail(*_, **__):
+        raise DataError("no page today")
+
+    monkeypatch.setattr("ouroloop.report.write_report", fail)
+    (tmp_path / "there").mkdir()
+    for out in ("new", "there"):
+        with pytest.raises(DataError, match="no page today"):
+            correct_pile(real, real=real, corrector="identity", out=tmp_path / out)
+    assert not (tmp_path / "new").exists()
+    assert list((tmp_path / "there").iterdir()) == []

@@ -148,4 +148,6 @@ def _values(name: str, array: pa.Array) -> np.ndarray:
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         array.validate()
         return array.to_numpy(zero_copy_only=True)
+    if pa.types.is_null(kind) and not len(array):  # a CSV file of nothing but its first line
+        raise DataError(f"column '{name}' has no rows")
     raise DataError(f"column '{name}' is of type {kind}; expected numbers, booleans, strings or lists of numbers")

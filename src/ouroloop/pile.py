@@ -6,7 +6,9 @@ left of it, both measured against the real rows. The page is the ordinary report
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,9 @@ def correct_pile(
 
     Returns:
         A few lines that say what was done.
+
+    Raises:
+        DataError: no rows, other columns, or `out` is not empty; nothing is left in `out` then, nor after any error.
     """
     from ouroloop.correctors.strength import Strength
     from ouroloop.report import write_report
@@ -63,6 +68,9 @@ def correct_pile(
         raise DataError(f"{out}: is not empty; choose another folder, nothing was written")
     reference, names = _read(real, label)
     raw, _ = _read(data, label, names or None)
+    for rows, path in ((raw, data), (reference, real)):
+        if len(rows) == 0:
+            raise DataError(f"{path}: has no rows; nothing was written")
     _same_columns(raw, reference, data, real)
     raw = raw.replace(id=synthetic_ids(1, 0, len(raw)), origin=np.ones(len(raw)))
     own = getattr(registry.resolve("correctors", corrector), "own_strength", False)
@@ -74,16 +82,32 @@ def correct_pile(
     ready = part.fit(Reference(reference, name=real.name), key=key.child("corrector"))
     correction = ready.correct(raw, key=key.child("correct"))
     kept = correction.survivors(on_failure)
-    out.mkdir(parents=True, exist_ok=True)
-    _write(out, data, kept, correction, names, label)
     spec = {"name": data.name, "seed": seed, "generations": 1, "corrector": resolved, "on_failure": on_failure}
     spec |= {"data": {"kind": "files", "path": real.name}, "regime": {"kind": "pile"}, "generator": {"kind": "pile"}}
-    _record(out / "run", spec, reference, correction, kept, key)
-    page = write_report([out / "run"], out / "report.html", title=f"{data.name} corrected by {corrector}")
+    with _all_or_nothing(out):
+        _write(out, data, kept, correction, names, label)
+        _record(out / "run", spec, reference, correction, kept, key)
+        page = write_report([out / "run"], out / "report.html", title=f"{data.name} corrected by {corrector}")
     counts = ", ".join(f"{count} {name}" for name, count in correction.counts().items() if count)
     moved = correction.distance[correction.verdict == Verdict.CHANGED]
     median = f", median distance moved {np.median(moved):.4g}" if len(moved) else ""
-    return f"{len(raw)} rows: {counts}{median}\n{len(kept)} rows written to {out}\nreport: {page}"
+    few = "" if len(kept) >= _FEWEST else f"; too few to measure (at least {_FEWEST}), so there is no 'after'"
+    return f"{len(raw)} rows: {counts}{median}\n{len(kept)} rows written to {out}{few}\nreport: {page}"
+
+
+@contextlib.contextmanager
+def _all_or_nothing(out: Path) -> Iterator[None]:
+    """Make a folder; if what fills it fails, empty it again, so that the next attempt is not refused."""
+    existed = out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for entry in out.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        if not existed:
+            out.rmdir()
+        raise
 
 
 def _record(path: Path, spec: dict[str, Any], real: Samples, correction: Correction, kept: Samples, key: Key) -> None:
@@ -107,12 +131,14 @@ def _record(path: Path, spec: dict[str, Any], real: Samples, correction: Correct
                     )
                     writer.preview("corrections_preview", preview_of_correction(correction))
                 writer.preview("preview", preview_of(rows))
-                found = [m.measure(rows, generator=_NOTHING, key=key.child("measure", i)) for i, m in enumerate(ready)]
+                enough = ready if len(rows) >= _FEWEST else []
+                found = [m.measure(rows, generator=_NOTHING, key=key.child("measure", i)) for i, m in enumerate(enough)]
                 measured = [{f: getattr(m, f) for f in _FIELDS} for group in found for m in group]
                 writer.commit(state={"verdicts": correction.counts()}, metrics=measured)
 
 
 _METRICS = ("sliced_w2", "energy", "diversity", "nearest_real")
+_FEWEST = 2  # rows that each of them needs
 _FIELDS = ("metric", "value", "low", "high", "floor", "n")
 _NOTHING: Any = None  # these metrics read rows alone
 
