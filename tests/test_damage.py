@@ -28,7 +28,9 @@ def run(template: Path, tmp_path: Path) -> RunStore:
 
 
 def make(path: Path, generations: int = 4, seed: int = 0) -> RunStore:
-    store = RunStore.create(path, spec={"a": 1}, fingerprint={"seed": seed}, environment={"b": 2}, seed=seed)
+    store = RunStore.create(
+        path, spec={"arm": "", "seed": seed}, fingerprint={"seed": seed}, environment={"b": 2}, seed=seed
+    )
     with store.lock():
         for t in range(generations):
             with store.begin(t) as writer:
@@ -242,3 +244,15 @@ def test_only_some_generations_are_looked_at(run: RunStore) -> None:
     (run.generation_dir(1) / "state.json").write_bytes(b"")
     assert run.verify([2, 3]) == []
     assert [problem.file for problem in run.verify([1])] == ["generations/0001/state.json"]
+
+
+@pytest.mark.parametrize(("field", "value", "said"), [("seed", 2, "seed is 2, "), ("arm", "b", "arm is 'b', ")])
+def test_a_changed_run_json_is_named_and_not_what_is_derived_from_it(
+    run: RunStore, field: str, value: object, said: str
+) -> None:
+    path = run.path / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
+    assert (problem := found(run)).keys() == {"run.json"}
+    assert said + "but spec.yaml says" in problem["run.json"]
+    (run.path / "metrics.parquet").unlink()
+    assert found(run) == problem  # nor is it mended by making that again
