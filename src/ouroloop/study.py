@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
 from ouroloop.backends.local import Cell, Listener, run_cells
 from ouroloop.checks import Check, CheckResult, evaluate
@@ -17,7 +16,9 @@ from ouroloop.errors import SpecError
 from ouroloop.experiment import GENERATION, ExperimentSpec
 from ouroloop.measurements import read_rows
 from ouroloop.options import explain
+from ouroloop.run_files import flatten
 from ouroloop.spec import Spec, apply_overrides, merge, override_paths, starting_point
+from ouroloop.study_files import STUDY, check_unchanged, write_study_file
 from ouroloop.yaml_file import YamlFile, read_yaml
 
 __all__ = ["Arm", "Study", "find_study", "run_study", "study_names"]
@@ -52,6 +53,12 @@ class Study(BaseModel):
     arms: Annotated[list[Arm], Field(min_length=1)]
     checks: list[Check] = []
     quick: Annotated[dict[str, Any], Field(description="fields that --quick changes (seeds, base)")] = {}
+    _source: dict[str, Any] | None = PrivateAttr(default=None)
+
+    @property
+    def source(self) -> dict[str, Any] | None:
+        """What was read: "study" (name or path), "quick" and "set"; None for one that was not read."""
+        return self._source
 
     @field_validator("seeds")
     @classmethod
@@ -69,10 +76,15 @@ class Study(BaseModel):
         data = dict(file.data)
         if quick:
             file, change = file.below((), ("quick",)), data.get("quick", {})
-            data = merge({**data, "base": data.get("base", {})}, change if isinstance(change, dict) else {})
+            change = change if isinstance(change, dict) else {}
+            data = merge({**data, "base": data.get("base", {})}, change)
+        else:
+            change = {}
         if overrides and isinstance(data.get("base"), dict):
             data["base"] = apply_overrides(data["base"], overrides)
             file = file.overridden(("base", *path) for path in override_paths(overrides))
+        if "description" not in change:
+            data["description"] = _described(data.get("description", ""), change, overrides)
         try:
             study = cls.model_validate(data)
         except ValidationError as error:
@@ -82,6 +94,7 @@ class Study(BaseModel):
             raise SpecError(f"arms: two have the same name{file.where(('arms',))}")
         for arm in study.arms:
             study.spec(arm, study.seeds[0], file=file)
+        study._source = {"study": str(source), "quick": quick, "set": list(overrides)}
         return study
 
     def spec(self, arm: Arm, seed: int, *, file: YamlFile | None = None) -> Spec | ExperimentSpec:
@@ -139,9 +152,18 @@ def run_study(
 
     Returns:
         One result a check, also written to ``<out>/study.json``.
+
+    Raises:
+        StoreError: `out` holds another study, or runs that were made with other settings; nothing was written.
     """
+    check_unchanged(study, out, _places(study, out))
     out.mkdir(parents=True, exist_ok=True)
-    _write_summary(study, out, [])
+    if not (out / STUDY).exists():
+        write_study_file(study, out, [])
+    if study.backend == "local":
+        # It stops here where the data are not what they were, before the verdicts of what is there are dropped.
+        run_cells(_starts(study, out), workers=workers, listener=listener, cache=cache)
+    write_study_file(study, out, [])
     if study.backend == "vectorised":
         from ouroloop.backends.vectorised_study import run_study_vectorised
 
@@ -151,13 +173,12 @@ def run_study(
 
         run_study_experiment(study, out, listener=listener)
     else:
-        run_cells(_starts(study, out), workers=workers, listener=listener, cache=cache)
         run_cells(_cells(study, out), workers=workers, listener=listener, cache=cache)
     rows = read_rows(out, [arm.name for arm in study.arms], study.seeds)
     first = study.spec(study.arms[0], study.seeds[0])
     axis = first.axis.name if isinstance(first, ExperimentSpec) else GENERATION
     results = [evaluate(check, rows, axis=axis) for check in study.checks]
-    _write_summary(study, out, results)
+    write_study_file(study, out, results)
     return results
 
 
@@ -184,27 +205,33 @@ def _cells(study: Study, out: Path) -> list[Cell]:
     return cells
 
 
+def _places(study: Study, out: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Run directory and specification of every run, generation 0 of the local backend included."""
+    arms = [(arm, study.spec(arm, study.seeds[0]).resolved()) for arm in study.arms]
+    starts = [(cell.out, dict(cell.spec)) for cell in _starts(study, out)] if study.backend == "local" else []
+    cells = [(out / arm.name / f"seed-{k}", {**spec, "seed": k}) for arm, spec in arms for k in study.seeds]
+    return starts + cells
+
+
 def _start_path(out: Path, seed: int) -> Path:
     return out / ".generation-0" / f"seed-{seed}"
-
-
-def _write_summary(study: Study, out: Path, results: Sequence[CheckResult]) -> None:
-    from ouroloop.atomic import write_json
-
-    summary = {
-        "name": study.name,
-        "title": study.title,
-        "description": study.description,
-        "reference": study.reference,
-        "seeds": study.seeds,
-        "arms": [{"name": a.name, "label": a.label or a.name, "role": a.role} for a in study.arms],
-        "checks": [r.model_dump() for r in results],
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    write_json(out / "study.json", summary)
 
 
 def _problems(error: ValidationError, file: YamlFile) -> str:
     return "\n".join(
         f"{'.'.join(map(str, path)) or 'study'}: {text}{file.where(path)}" for path, text in explain(error, ())
     )
+
+
+def _described(text: Any, quick: Mapping[str, Any], overrides: Sequence[str]) -> Any:
+    """The description of a study, led by what was changed in it, which the text itself does not know."""
+    base, arms = quick.get("base"), quick.get("arms")
+    changed = {"seeds": quick.get("seeds"), **flatten(base if isinstance(base, Mapping) else {})}
+    settings = [f"{name} {value}" for name, value in changed.items() if value is not None]
+    settings += [f"{len(arms)} arms"] if isinstance(arms, list) else []
+    lead = [f"quick version ({'; '.join(settings)})"] if settings else []
+    lead += [f"changed with --set {' '.join(overrides)}"] if overrides else []
+    if not lead or not text or not isinstance(text, str):
+        return text
+    first = ", ".join(lead)
+    return f"{first[0].upper()}{first[1:]}. What follows describes the study without these changes. {text}"
