@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from ouroloop.backends.local import CellEvent
+from ouroloop.time_left import TimeLeft
 
 __all__ = ["LiveCount", "LiveProgress", "duration"]
 
@@ -38,24 +40,31 @@ class LiveProgress:
         total: generations to do over all cells (generation 0 counts as one).
         console: where to draw.
         what: is counted, where it is not generations.
+        clock: tells the time in seconds.
     """
 
-    def __init__(self, total: int, console: Console | None = None, *, what: str = "generations") -> None:
-        self._console, self._what = console or Console(stderr=True), what
+    def __init__(
+        self,
+        total: int,
+        console: Console | None = None,
+        *,
+        what: str = "generations",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._console, self._what, self._clock = console or Console(stderr=True), what, clock
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
             TaskProgressColumn(),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(elapsed_when_finished=False),
+            TextColumn("{task.fields[left]}"),
             console=self._console,
             expand=True,
         )
-        self._task = self._bar.add_task(what, total=total)
-        self._total, self._began, self._said = total, time.monotonic(), 0.0
+        self._task = self._bar.add_task(what, total=total, left="")
+        self._total, self._began, self._said = total, clock(), -_LINE_EVERY_S
+        self._time_left = TimeLeft(total, self._began)
         self._done: dict[str, int] = {}
-        self._before: dict[str, int] = {}  # done by an earlier process: no measure of this one's speed
         self._alarm: dict[str, int] = {}
         self._stage: dict[str, str] = {}
         self._part: dict[str, float] = {}
@@ -75,7 +84,8 @@ class LiveProgress:
 
     def listen(self, event: CellEvent) -> None:
         """Take one event."""
-        self._before.setdefault(event.cell, event.generation + (event.alarm is None))
+        now = self._clock()
+        self._time_left.note(event, now)
         self._done[event.cell] = max(event.generation + 1, self._done.get(event.cell, 0))
         self._last[event.cell] = event.last
         if event.alarm is not None:
@@ -87,9 +97,9 @@ class LiveProgress:
                 self._part[event.cell] = event.done / max(event.total, 1)
         else:
             self._stage.pop(event.cell, None)
-        self._bar.update(self._task, completed=self.done + sum(self._part.values()))
-        if not self._console.is_terminal and time.monotonic() - self._said > _LINE_EVERY_S:
-            self._said = time.monotonic()
+        self._bar.update(self._task, completed=self.done + sum(self._part.values()), left=self._left())
+        if not self._console.is_terminal and now - self._said > _LINE_EVERY_S:
+            self._said = now
             self._console.print(self.line(), highlight=False)
 
     @property
@@ -98,14 +108,14 @@ class LiveProgress:
         return sum(self._done.values())
 
     def line(self) -> str:
-        """'12/99 generations, 31 s, about 3 min 45 s left'; a fit that is under way counts in part.
+        """'12/99 generations, 31 s, about 3 min 45 s left'; what is left is not said before it can be known."""
+        left = self._left()
+        spent = duration(self._clock() - self._began)
+        return f"{self.done}/{self._total} {self._what}, {spent}{', ' if left else ''}{left}"
 
-        Nothing is said of the time left before a whole generation is done: the first one may be of another size.
-        """
-        spent, whole = time.monotonic() - self._began, self.done - sum(self._before.values())
-        part = sum(self._part.values())
-        left = f", about {duration(spent / (whole + part) * (self._total - self.done - part))} left" if whole else ""
-        return f"{self.done}/{self._total} {self._what}, {duration(spent)}{left}"
+    def _left(self) -> str:
+        seconds = self._time_left.seconds()
+        return "" if seconds is None else f"about {duration(seconds)} left"
 
     def _render(self) -> Group:
         cells = list(self._last)  # a copy: this runs in the display's thread while events come in
