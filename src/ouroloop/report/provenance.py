@@ -89,7 +89,14 @@ def environment_of(results: Results) -> tuple[list[tuple[str, str]], list[str]]:
 
 
 def commands(results: Results) -> list[str]:
-    """The commands that make these results again, of studies first; what no command makes is said in a comment."""
+    """The commands that make these results again: as recorded in the runs, else of each study, else of each run.
+
+    What no command makes again is said in a comment.
+    """
+    recorded = [run.environment.get("command") or run.environment.get("argv") for run in results.runs]
+    lines = [" ".join(map(str, given)) if isinstance(given, list) else str(given) for given in recorded if given]
+    if lines:
+        return list(dict.fromkeys(lines))[:20]
     folders = [study.path.resolve() for study in results.studies]
     lines = [study_command(study.source) or f"ouroloop study {study.name}" for study in results.studies if study.name]
     base = _base(results)
