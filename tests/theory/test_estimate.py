@@ -48,7 +48,9 @@ def test_advice_says_help_hurt_or_undecided():
     right = np.array([1] * 80 + [0] * 20)
     good = estimate.verifier_rates(right, right)
     assert "help" in estimate.advice(good)
-    assert "better than keeping all" in estimate.advice(good)
+    assert "more often than wrong ones, and drops 0 %" in estimate.advice(good)
+    strict = np.array([1] * 100 + [0] * 850 + [0] * 50)  # keeps 100 of 950 right rows and no wrong one of 50
+    assert "drops 89 % of the right ones" in estimate.advice(estimate.verifier_rates([1] * 950 + [0] * 50, strict))
     bad = estimate.verifier_rates(1 - right, np.ones(100, int))
     assert "mislead" in estimate.advice(bad)
     assert "undecided" in estimate.advice(estimate.verifier_rates([1, 0, 1, 0], [1, 1, 1, 0]))

@@ -81,7 +81,7 @@ def _checked(
     p = distributions("probabilities", probabilities)
     if type(rewards) is np.ndarray and rewards.dtype == np.float64 and rewards.shape == p.shape[-1:]:
         r = rewards
-        if isinstance(choices, int) and 1 < choices < _MOST:
+        if isinstance(choices, (int, float, np.integer)) and 1 < choices < _MOST and choices == int(choices):
             return p, r, float(choices)  # the usual call; rewards are checked when their kernel is made
     r = _rewards(rewards, p)
     k = wholes("choices", choices, 1, inf=True)

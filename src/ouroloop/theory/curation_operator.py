@@ -68,7 +68,7 @@ def alike(r: np.ndarray, k: np.ndarray, shape: tuple[int, ...]) -> Iterator[tupl
             yield (row == index) & (k == choices), rewards, float(choices)
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=8)
 def _kernel(rewards: bytes, choices: float) -> tuple[np.ndarray, np.ndarray]:
     r"""$1 - e^{-sw}$, shape (m, nodes), and the weights of $M^{K-1}$ in the integral, shape (nodes, m).
 

@@ -140,6 +140,17 @@ def _flags(name: str, values: npt.ArrayLike) -> np.ndarray:
     return array.astype(bool)
 
 
+def _price(rates: VerifierRates) -> str:
+    """What pruning costs where most labels are right without it."""
+    if rates.label_noise.low >= 0.5:
+        return ""
+    lost = 100.0 * (1.0 - rates.keep_correct.value)
+    return (
+        f", and drops {lost:.0f} % of the right ones: where few rows are left, keeping all can be better "
+        "(ouroloop plan --n-real N --label-noise ... --keep-correct ... compares)"
+    )
+
+
 def advice(rates: VerifierRates) -> str:
     """In words: whether training on what the verifier keeps will help, and how sure that is.
 
@@ -156,9 +167,9 @@ def advice(rates: VerifierRates) -> str:
         else "undecided: whether most kept labels are right is within the error; check more rows"
     )
     use = (
-        "the verifier is better than keeping all"
+        "the verifier keeps right labels more often than wrong ones" + _price(rates)
         if better
-        else "the verifier is no better than keeping all"
+        else "the verifier keeps right labels no more often than wrong ones: keep all"
         if rates.keep_correct.high <= rates.keep_wrong.low
         else "that the verifier tells right from wrong is not shown by these rows"
     )
