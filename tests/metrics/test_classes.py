@@ -64,6 +64,17 @@ def test_intervals_are_those_of_a_multinomial():
     assert (found.high - found.low) / (2 * 1.96) == pytest.approx(spread, rel=0.15)
 
 
+@pytest.mark.parametrize("k", [1, 2, 10])
+def test_intervals_end_where_entropy_does(k):
+    metric = Classes(resamples=200).fit(Reference(labelled(np.arange(40 * k) % k)), key=Key(0))
+    found = measure(metric, labelled(np.random.default_rng(0).permutation(np.arange(30 * k) % k)))
+    for name, most in (("class_entropy", np.log(k)), ("class_entropy_normalised", float(k > 1))):
+        assert found[name].value == pytest.approx(most)
+        assert found[name].high == pytest.approx(most)
+    few = measure(metric, labelled(np.arange(20 * k) % max(1, k - 1)))  # a class less: the true entropy may be higher
+    assert few["class_entropy"].high <= np.log(max(2, k))
+
+
 def test_the_classifier_sees_what_an_unconditional_or_disobedient_generator_makes(digits, classifier):
     metric = Classes(features=classifier).fit(digits, key=Key(0))
     rows = digits.held_out

@@ -72,11 +72,11 @@ class Classes(RowMetric):
         b = min(len(resampled), len(state.resampled))
         distance = total_variation(real=state.shares, generated=own)
         distances = total_variation(real=state.resampled[:b], generated=resampled[:b])
-        nats, scale, top = entropy(own), np.log(max(2, len(state.classes))), np.log(np.count_nonzero(own) + 1)
+        nats, scale = entropy(own), np.log(max(2, len(state.classes)))
         found = {
             "class_tv": interval(distance, distances, 0.0, 1.0),
-            "class_entropy": interval(nats, entropy(resampled), 0.0, top),
-            "class_entropy_normalised": interval(nats / scale, entropy(resampled) / scale, 0.0, top / scale),
+            "class_entropy": interval(nats, entropy(resampled), 0.0, scale),
+            "class_entropy_normalised": interval(nats / scale, entropy(resampled) / scale, 0.0, 1.0),
         }
         if rows.given is not None and rows.given is not rows.label:
             right = (label == rows.given).astype(np.float64)
