@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ouroloop.errors import SpecError
-from ouroloop.spec import Spec, apply_changes, apply_overrides, merge
+from ouroloop.spec import Spec, apply_changes, apply_overrides, folder_named_by, merge
 from ouroloop.yaml_file import dump, read_yaml
 
 GOOD = """\
@@ -195,3 +195,49 @@ def test_a_part_that_becomes_one_of_another_kind_loses_the_filled_in_options():
     for wrong in ("seed.kind=3", "metrics.5.kind=fid"):
         with pytest.raises(SpecError, match=r"--set"):
             apply_changes(before, [wrong])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[gaussian_w2]", "[{kind: fid, features: nope}]", "metrics.0.features.kind: must be one of: "),
+        (
+            "[gaussian_w2]",
+            "[{kind: fid, features: {kind: pca, components: 0}}]",
+            "metrics.0.features.components: must be >= 1, got 0",
+        ),
+        ("kind: ideal", "kind: cluster, space: nope", "corrector.space.kind: must be one of: "),
+        ("n: 50", "n: 50, mean: [1, 2, 3]", "data.mean: expected shape (2,) for dim = 2, got (3,)"),
+        ("n: 50", "n: 50, covariance: [[1, 2], [3, 4]]", "data.covariance: must be symmetric"),
+        ("{kind: gaussian, n: 50}", "{kind: arrays, path: nope.npy}", "data.path: nope.npy: no such file"),
+    ],
+)
+def test_what_parts_find_wrong_has_its_field_and_line_too(tmp_path: Path, old: str, new: str, message: str):
+    path = tmp_path / "study.yaml"
+    path.write_text(GOOD.replace(old, new))
+    line = 1 + GOOD[: GOOD.index(old)].count("\n")
+    with pytest.raises(SpecError) as caught:
+        Spec.read(path, with_files=True)
+    assert str(caught.value).startswith(message)
+    assert str(caught.value).endswith(f", in study.yaml line {line}")
+
+
+def test_a_stored_specification_is_read_without_its_data(tmp_path: Path):
+    path = tmp_path / "study.yaml"
+    path.write_text(GOOD.replace("{kind: gaussian, n: 50}", "{kind: arrays, path: nope.npy}"))
+    assert Spec.read(path).data["path"] == "nope.npy"
+
+
+def test_a_name_that_no_folder_can_have_is_told_with_its_line(tmp_path: Path):
+    path = tmp_path / "study.yaml"
+    path.write_text(GOOD.replace("toy", "'../../evil'"))
+    with pytest.raises(SpecError, match=r"^name: '../../evil' cannot be a name: .*, in study.yaml line 1$"):
+        folder_named_by(Spec.read(path), path)
+    with pytest.raises(SpecError, match=r"^name: '/' cannot be a name: .*, given with --set$"):
+        folder_named_by(Spec.read(path, ["name=/"]), path, ["name=/"])
+    assert folder_named_by(Spec.read(path, ["name=a"]), path, ["name=a"]) == "a"
+
+
+def test_set_reaches_a_short_part_in_a_list():
+    changed = apply_overrides({"metrics": ["moments", "fid"]}, ["metrics.0.max_rows=50"])
+    assert changed == {"metrics": [{"kind": "moments", "max_rows": 50}, "fid"]}

@@ -122,11 +122,10 @@ def run(
     cache: Cache = None,
 ) -> None:
     """Run one specification: one arm, one seed."""
-    from ouroloop.names import safe_name
-    from ouroloop.spec import Spec
+    from ouroloop.spec import Spec, folder_named_by
 
-    checked = Spec.read(spec, set_ or [])
-    _run_loop(out or Path("runs") / safe_name(checked.name), cache=cache, spec=checked)
+    checked = Spec.read(spec, set_ or [], with_files=True)
+    _run_loop(out or Path("runs") / folder_named_by(checked, spec, set_ or []), cache=cache, spec=checked)
 
 
 @app.command(epilog="Example:  ouroloop resume runs/mine --generations 50")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,12 +12,15 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from ouroloop import registry
-from ouroloop.errors import SpecError
+from ouroloop.errors import OuroloopError, SpecError
 
 __all__ = ["Problem", "build", "explain", "options_model", "plain_value", "resolve_options"]
 
 Problem = tuple[tuple[str | int, ...], str]
 """A field's path and what is wrong with it."""
+
+_FEATURES = {"features": "auto", "space": "pixels"}
+"""Options whose value is a feature extractor, and the name that each has besides."""
 
 _KEYWORDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -83,7 +87,25 @@ def resolve_options(family: str, given: Any, path: tuple[str | int, ...]) -> tup
     except ValidationError as error:
         return {}, problems + explain(error, path)
     plain = {name: plain_value(getattr(values, name)) for name in model.model_fields if name not in nested}
-    return {"kind": given["kind"], **plain, **inner}, problems
+    for name in _FEATURES.keys() & plain.keys():
+        if isinstance(plain[name], str | dict) and plain[name] != _FEATURES[name]:
+            problems += resolve_options("features", plain[name], (*path, name))[1]
+    resolved = {"kind": given["kind"], **plain, **inner}
+    return resolved, problems or _constructed(family, part, resolved, path)
+
+
+def _constructed(family: str, part: Any, resolved: Mapping[str, Any], path: tuple[str | int, ...]) -> list[Problem]:
+    """What the constructor itself finds wrong, such as options that do not fit together."""
+    if not dataclasses.is_dataclass(part):
+        return []  # who knows what it costs to make one
+    try:
+        build(family, resolved)
+    except OuroloopError as error:
+        match = re.match(r"(?:\w+\.)?(\w+): ", str(error))  # 'gaussian.mean: expected shape ...'
+        if match and match[1] in resolved:
+            return [((*path, match[1]), str(error)[match.end() :])]
+        return [(path, str(error))]
+    return []
 
 
 def build(family: str, resolved: Mapping[str, Any]) -> Any:

@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ouroloop import options, registry
-from ouroloop.errors import SpecError
+from ouroloop.errors import SpecError, StoreError
+from ouroloop.names import safe_name
 from ouroloop.yaml_file import YamlFile, dump, parse_scalar, read_yaml
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Spec",
     "apply_changes",
     "apply_overrides",
+    "folder_named_by",
     "merge",
     "override_paths",
     "problem_line",
@@ -132,11 +134,28 @@ class Spec(BaseModel):
         return spec
 
     @classmethod
-    def read(cls, path: Path, overrides: Sequence[str] = ()) -> Spec:
-        """Read a YAML file, with overrides such as ``regime.synthetic_ratio=0.2`` applied first."""
+    def read(cls, path: Path, overrides: Sequence[str] = (), *, with_files: bool = False) -> Spec:
+        """Read a YAML file, with overrides such as ``regime.synthetic_ratio=0.2`` applied first.
+
+        Args:
+            path: the file.
+            overrides: as for `apply_overrides`.
+            with_files: whether the files of real rows that it names must be there.
+
+        Raises:
+            SpecError: as `from_mapping`, or a file is not there.
+        """
         file = read_yaml(Path(path))
         changed = apply_overrides(file.data or {}, overrides)
-        return cls.from_mapping(changed, file=file.overridden(override_paths(overrides)))
+        file = file.overridden(override_paths(overrides))
+        spec = cls.from_mapping(changed, file=file)
+        places = [
+            ("data", field) for field in ("path", "held_out_path") if with_files and spec.data["kind"] == "arrays"
+        ]
+        missing = [(at, spec.data[at[1]]) for at in places if not Path(spec.data[at[1]] or ".").expanduser().exists()]
+        if missing:
+            raise SpecError("\n".join(problem_line(at, f"{name}: no such file", file) for at, name in missing))
+        return spec
 
     def resolved(self) -> dict[str, Any]:
         """Plain data with every default filled in."""
@@ -248,6 +267,19 @@ def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[s
     return result
 
 
+def folder_named_by(spec: Spec, path: Path, overrides: Sequence[str] = ()) -> str:
+    """The `name` of a specification that was read from `path`, checked to be one that a folder can have.
+
+    Raises:
+        SpecError: with field, file and line.
+    """
+    try:
+        return safe_name(spec.name)
+    except StoreError as error:
+        file = read_yaml(Path(path)).overridden(override_paths(overrides))
+        raise SpecError(problem_line(("name",), str(error), file)) from error
+
+
 def apply_changes(resolved: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """`apply_overrides` on a specification with every default filled in, in which nobody wrote most of the options.
 
@@ -272,7 +304,10 @@ def override_paths(overrides: Sequence[str]) -> list[tuple[str | int, ...]]:
 
 def _descend(target: Any, step: str, text: str, so_far: str) -> Any:
     if isinstance(target, list) and step.isdigit() and int(step) < len(target):
-        return target[int(step)]
+        inner = target[int(step)]
+        if isinstance(inner, str):
+            inner = target[int(step)] = {"kind": inner}
+        return inner
     if isinstance(target, dict):
         inner = target.setdefault(step, {})
         if isinstance(inner, str):  # 'regime: replace' is short for 'regime: {kind: replace}'
