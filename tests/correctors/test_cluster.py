@@ -63,6 +63,21 @@ def test_blend_moves_part_of_the_way(blend):
     np.testing.assert_allclose(moved(part, rows), (1 - blend) * rows.x + blend * moved(full, rows), atol=1e-12)
 
 
+@pytest.mark.parametrize("blend", [0.05, 0.2, 1.0])
+def test_any_blend_of_the_projection_shrinks_clusters_again_and_again_and_moments_do_not(blend):
+    real, start = clouds(3000, d=2), clouds(600, 1, d=2)
+    for mode in ("project", "moments"):
+        part, rows = fitted(real, clusters=1, mode=mode, blend=blend), start
+        centres = part.centres[np.searchsorted([0, 10, 20], start.label)]
+        for _ in range(5):
+            rows = part.correct(rows, key=KEY).proposed
+        left = ((rows.x - centres) ** 2).sum() / ((start.x - centres) ** 2).sum()
+        if mode == "project":
+            assert left == pytest.approx((1 - blend) ** 10, abs=1e-12)
+        else:
+            assert left == pytest.approx(1.0, abs=0.1)
+
+
 def test_labels_that_no_real_row_has_fail_and_the_others_do_not():
     rows = clouds(9, 1).replace(label=np.array([0, 10, 20, 5, -1, 99, 0, 10, 20]))
     answer = fitted(clouds(60), clusters=2).correct(rows, key=KEY)

@@ -4,6 +4,7 @@ The real rows of every class are grouped by k-means; a synthetic row belongs to 
 
 ``mode="project"``: $x' = (1 - b)\,x + b\,c$ with the centre c and the blend b. With b = 1 this is SCSC's corrector
 for MNIST. It has no noise and no drift left, and no diversity either: at most `clusters` different rows a class.
+A smaller b only slows this: every pass multiplies the deviations from the centres by 1 - b, t passes by (1 - b)^t.
 
 ``mode="moments"`` moves the clusters instead of the rows in them:
 $$x' = c + M\,(x - \hat\mu_c), \qquad M = \sum_j \sqrt{\lambda_j / \hat\sigma_j^2}\; u_j u_j^T .$$
@@ -62,17 +63,28 @@ class Cluster:
 
     Args:
         clusters: k-means clusters per class (fewer where a class has fewer different rows).
-        blend: share of the way that a row moves, 0 to 1.
+        blend: share of the way that a row moves, 0 to 1. In mode "project" the variance about the centre is
+            multiplied by (1 - blend)^2 each time, so that in a loop diversity is lost at any blend > 0.
         mode: "project" moves rows to their centre; "moments" matches the clusters' means and the classes'
             variances and keeps what distinguishes the rows (its answer depends on the whole shard).
         space: where nearest is measured: "pixels" (the data themselves) or a feature extractor.
     """
 
     clusters: Annotated[int, Field(ge=1, description="k-means clusters per class")] = 16
-    blend: Annotated[float, Field(ge=0, le=1, description="share of the way that a row moves")] = 1.0
+    blend: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="share of the way that a row moves; any but 0 shrinks diversity each time (mode 'project')",
+        ),
+    ] = 1.0
     mode: Annotated[
         Literal["project", "moments"],
-        Field(description="'project': rows move to their centre; 'moments': clusters move, rows keep their diversity"),
+        Field(
+            description="'project': rows move to their centre and lose diversity, whatever the blend; "
+            "'moments': clusters move and keep the real variance"
+        ),
     ] = "project"
     space: Annotated[
         str | dict[str, Any], Field(description="where nearest is measured: 'pixels', or a feature extractor")
