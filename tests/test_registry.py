@@ -70,3 +70,9 @@ def test_an_installed_package_adds_a_part_but_cannot_replace_ours(tmp_path: Path
     )
     assert done.returncode == 0, done.stderr
     assert "'share': 0.25" in done.stdout
+
+
+@pytest.mark.parametrize("family", registry.FAMILIES)
+def test_the_first_line_of_what_a_part_says_is_whole(family: str):
+    first = {n: (registry.resolve(family, n).__doc__ or "").strip().partition("\n")[0] for n in registry.names(family)}
+    assert {name: line for name, line in first.items() if not line.endswith((".", "?"))} == {}

@@ -21,12 +21,12 @@ __all__ = ["Vae"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Vae(StandardisedGenerator):
-    r"""A Gaussian variational autoencoder, trained on the evidence lower bound
+    r"""A Gaussian variational autoencoder, trained on the evidence lower bound.
 
     .. math::
         \mathbb{E}_{q(z|x)} [\log \mathcal{N}(x \mid g(z), s^2 I)] - \beta \, \mathrm{KL}(q(z|x) \| \mathcal{N}(0, I))
 
-    with one learnt noise level s. A draw is g(z) plus noise of that level, as the model says; without the noise
+    There is one learnt noise level s. A draw is g(z) plus noise of that level, as the model says; without the noise
     images look cleaner, and vectors lose variance.
 
     Source: Kingma and Welling, "Auto-Encoding Variational Bayes", arXiv 1312.6114; Rybkin et al., "Simple and

@@ -44,8 +44,11 @@ def frechet_distance(*, real: np.ndarray, generated: np.ndarray) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Fid(RowMetric):
-    """Fréchet distance on features ('fid'), for further numbers of rows ('fid_n100', ...), and the classifier's
-    accuracy on real rows that it has not seen ('feature_accuracy')."""
+    """Fréchet distance between features of generated and of real rows.
+
+    'fid', for further numbers of rows 'fid_n100', ..., and the classifier's accuracy on real rows that it has not
+    seen, 'feature_accuracy'.
+    """
 
     max_rows: Annotated[int, Field(ge=2, description="most rows used on either side; larger tables are subsampled")] = (
         50_000

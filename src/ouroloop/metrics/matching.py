@@ -29,7 +29,9 @@ __all__ = ["Matching"]
 
 @dataclass(frozen=True, kw_only=True)
 class Matching(CaptionedMetric):
-    """'matching_score' (distance of motions to their captions), 'r_precision_1', '_2', '_3', and 'r_precision_blind'
+    """How well motions match their captions.
+
+    'matching_score' (distance of motions to their captions), 'r_precision_1', '_2', '_3', and 'r_precision_blind'
     (R-precision 1 of a random order).
 
     Rows are put into batches anew in every replication, and a row's hits are averaged over them; intervals are a

@@ -57,7 +57,9 @@ class _State(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class PhysicsErrors(RowMetric):
-    """Means over motions: 'penetration', 'floating' (mm), 'skating' (mm a frame), their sum 'physics_error',
+    """How far motions break physics: floor contact, joint limits, torques, bone lengths, smoothness.
+
+    Means over motions: 'penetration', 'floating' (mm), 'skating' (mm a frame), their sum 'physics_error',
     'deepest' (mm, worst frame), 'limit_excess' (degrees beyond a joint limit), 'torque_violation' (N m beyond what a
     joint can give), 'bone_error' (mm), 'acceleration' (m/s^2), 'jerk' (m/s^3), and 'acceleration_error' (m/s^2).
 
