@@ -323,6 +323,13 @@ class TestTemplates:
         assert message in str(caught.value)
         assert str(caught.value).startswith("fit_command: ")
 
+    def test_without_a_flag_the_previous_model_moves_what_stands_behind_it(self) -> None:
+        values = {"data": "d", "previous": None, "seed": 1}
+        assert self.line("train {data} {previous} {seed}").render(values) == ["train", "d", "1"]
+        for safe in ("--from {previous} {seed}", "--from={previous} {seed}", "{seed} {previous}"):
+            assert self.line(f"train {{data}} {safe}").render(values) == ["train", "d", "1"]
+            assert len(self.line(f"train {{data}} {safe}").render({**values, "previous": "p"})) > 3
+
     @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1))
     def test_a_value_is_one_argument_whatever_it_holds(self, value: str) -> None:
         rendered = self.line("train {data} --out=x{data}y {{data}}").render({"data": value})
