@@ -45,6 +45,13 @@ def test_the_risk_is_a_multiple_of_real_data_alone():
     np.testing.assert_allclose(found["mean_squared_error"] * 10, found["risk"])
 
 
+def test_more_real_rows_in_place_of_synthetic_ones():
+    e = WeightedLoop(values=(0.2, 0.75, 1.0), synthetic_ratio=1 / 3, n=30, drawn_from="real", replicas=20_000)
+    expected = [0.2**2 + 3 * 0.8**2, 0.75**2 + 3 * 0.25**2, 1.0]  # least, 3/4, where all rows weigh the same
+    np.testing.assert_allclose(e.forecasts()[1].values, expected)
+    np.testing.assert_allclose(e.run([Key(2)])["risk"][0], expected, rtol=0.03)
+
+
 @pytest.mark.parametrize("ratio", [0.2, 1.0, 7.0])
 def test_the_law_is_least_at_the_golden_weight(ratio):
     from ouroloop.theory.risk import golden_weight

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -38,6 +38,10 @@ class WeightedLoop:
     values: Annotated[tuple[float, ...], Field(description="weights of the real rows, rising")] = (0.1, 0.5, 0.9)
     real_weight: Annotated[float, Field(ge=0, le=1, description="weight of the real rows; swept over `values`")] = 0.5
     synthetic_ratio: Annotated[float, Field(gt=0, description="synthetic per real row")] = 1.0
+    drawn_from: Annotated[
+        Literal["model", "real"],
+        Field(description="where the other rows are from: the last fit, or the data (control)"),
+    ] = "model"
     n: Annotated[int, Field(ge=2, description="fresh real rows a generation")] = 100
     dimension: Annotated[int, Field(ge=1, description="d, coordinates")] = 2
     generations: Annotated[int, Field(ge=1, le=10_000, description="fits after the first")] = 50
@@ -75,9 +79,10 @@ class WeightedLoop:
         for _ in range(self.generations):
             real_mean, real_variance = _estimates(rng, shape, self.n)
             own_mean, own_variance = _estimates(rng, shape, self.drawn)
-            own_mean = mean + np.sqrt(variance) * own_mean
+            if self.drawn_from == "model":
+                own_mean, own_variance = mean + np.sqrt(variance) * own_mean, variance * own_variance
             mean = w * real_mean + (1.0 - w) * own_mean
-            variance = w * real_variance + (1.0 - w) * variance * own_variance
+            variance = w * real_variance + (1.0 - w) * own_variance
         return np.square(mean).mean(axis=1)
 
     def forecasts(self) -> list[Forecast]:
@@ -94,6 +99,8 @@ class WeightedLoop:
 
     def law(self) -> float:
         """The last generation's risk over that of n real rows."""
+        if self.drawn_from == "real":
+            return self.real_weight**2 + (1.0 - self.real_weight) ** 2 * self.n / self.drawn
         return float(risk.fresh_real_weighted(self.generations, self.real_weight, self.drawn / self.n)[-1])
 
 
