@@ -238,10 +238,11 @@ NO_NUMBERS = [
     -math.inf, 10**400, datetime.date(2020, 1, 1), np.datetime64("2020-01-01"), np.array(["1"]), np.array([1j]),
     np.array([None, 1]), max,
 ]  # fmt: skip
+KINDS = [f"{type(value).__name__}-{place}" for place, value in enumerate(NO_NUMBERS)]  # no addresses in test names
 
 
 @pytest.mark.parametrize(("name", "argument"), ARGUMENTS)
-@pytest.mark.parametrize("wrong", NO_NUMBERS, ids=repr)
+@pytest.mark.parametrize("wrong", NO_NUMBERS, ids=KINDS)
 def test_what_is_no_number_is_refused_by_name(name, argument, wrong):
     if argument == "difference" and wrong is MINUS:
         assert 0.0 < call(name, {}, difference=wrong) < 1.0  # of two rewards, which may be negative
