@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EstimatedForecast", "Target", "estimated_forecasts", "own_estimates", "own_targets"]
 
+_FAR = 1e100  # a metric that moves farther has left what squares can hold
 _LINEAR = "linear answer of the generator to its own rows (theory.response); the interval is of the constants alone"
 
 
@@ -117,8 +118,8 @@ def own_estimates(arm: Arm, wanted: Callable[[str], bool]) -> list[EstimatedFore
         return []
     try:
         found = list(_forecasts(source, Target(source.spec, source.n_real), None))
-    except (DataError, SpecError, KeyError, TypeError, ValueError):
-        return []  # the last three: a spec.yaml that was edited by hand
+    except (DataError, SpecError, KeyError, TypeError, ValueError, OverflowError):
+        return []  # all but the first two: a spec.yaml that was edited by hand
     return [law for law in found if law.fitted and wanted(law.metric)]
 
 
@@ -164,7 +165,7 @@ def _forecasts(source: _Source, target: Target, fit: int | None) -> Iterator[Est
     yield from _of_distortion(source, wanted, same, note)
     for name, (t, table) in series.items():
         used = first_half(len(t)) if fit is None else fit
-        if len(t) < used or t[used - 1] >= len(own) or not np.ptp(table[:, :used]) > 0.0:
+        if len(t) < used or t[used - 1] >= len(own) or not 0.0 < np.ptp(table[:, :used]) < _FAR:
             continue
         found = response(table[:, :used], own, t[:used], target=wanted)
         least, greatest = range_of(name)

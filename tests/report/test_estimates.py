@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -21,10 +22,12 @@ def track(values: np.ndarray) -> Track:
     return Track(np.arange(len(values)), values, *[nothing] * 4)
 
 
-def results(curve, *, regime: Mapping = {"kind": "replace", "synthetic_ratio": 1.0}, laws=(), axis=None) -> Results:
+def results(
+    curve, *, regime: Mapping = {"kind": "replace", "synthetic_ratio": 1.0}, laws=(), axis=None, generations=LAST
+) -> Results:
     rng, runs = np.random.default_rng(0), []
     spec = {
-        "generations": LAST,
+        "generations": generations,
         "regime": dict(regime),
         "corrector": {"kind": "identity"},
         "generator": {"kind": "diffusion"},
@@ -63,9 +66,18 @@ def test_it_uses_the_first_half_alone():
         lambda: results(lambda t: t, axis=Axis("label noise", ("0", "1"))),
         lambda: results(lambda t: t, regime={"kind": "real_only"}),
         lambda: results(lambda t: 0.0 * t + np.where(t < 3, 1.0, np.nan)),
+        lambda: results(lambda t: 1e300 * t),
+        lambda: results(lambda t: t, regime={"kind": "replace", "synthetic_ratio": 1e308}),
+        lambda: results(lambda t: t, regime={"kind": "replace", "synthetic_ratio": [1]}),
+        lambda: results(lambda t: t, regime={"kind": "no-such", "synthetic_ratio": 1.0}),
+        lambda: results(lambda t: t, generations=math.inf),
+        lambda: results(lambda t: t, generations=10**9),
     ],
-    ids=["a law is there", "over a parameter", "no synthetic rows", "too few generations"],
-)
+    ids=[
+        "a law is there", "over a parameter", "no synthetic rows", "too few generations", "far beyond", "huge ratio",
+        "a list for a ratio", "unknown regime", "endless", "a billion generations",
+    ],
+)  # fmt: skip
 def test_nothing_is_added(given):
     before = given()
     after = with_estimates(before)
