@@ -21,6 +21,7 @@ from ouroloop.experiments.sweeps import forecast_over, settings, swept
 from ouroloop.keys import Key
 from ouroloop.theory import risk
 from ouroloop.theory.forecast import Forecast
+from ouroloop.theory.rows import drawn
 
 __all__ = ["WeightedLoop"]
 
@@ -61,7 +62,7 @@ class WeightedLoop:
     @property
     def drawn(self) -> int:
         """Synthetic rows of a generation."""
-        return round(self.synthetic_ratio * self.n)
+        return drawn(self.synthetic_ratio, self.n)
 
     def run(self, keys: Sequence[Key]) -> Mapping[str, np.ndarray]:
         """mean_squared_error, summed over coordinates, and risk, its multiple of real data alone; (keys, points)."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from ouroloop.errors import SpecError
 from ouroloop.theory import risk, stability
-from ouroloop.theory.rows import MAX_GENERATIONS, REGIMES, Plan, plan
+from ouroloop.theory.rows import MAX_GENERATIONS, REGIMES, Plan, drawn, plan
 
 __all__ = ["BOUNDS", "VALIDITIES", "Forecast", "SpecLoop", "corrects_nothing", "forecasts_for"]
 
@@ -193,7 +193,7 @@ def _read(spec: Mapping[str, Any], n_real: int, dim: int) -> SpecLoop:
     known = regime.get("kind") in REGIMES and generations <= MAX_GENERATIONS and n_real > 0 and not math.isnan(ratio)
     rows = None
     if known and (kind in _KEEPS_ALL or ideal == 0.0) and not guarded:
-        draws = math.ceil(ratio * n_real - 1e-9) if ratio else 0  # as the regimes round
+        draws = drawn(ratio, n_real)
         if draws or regime["kind"] != "replace" or not generations:
             rows = plan(regime["kind"], generations, n_real, draws, regime.get("window"))
     return SpecLoop(spec, n_real, dim, generations, ratio, ideal, rows)

@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from ouroloop.errors import DataError, SpecError
 from ouroloop.theory import rows
-from ouroloop.theory.arguments import number, numbers, share_of_model, whole, wholes
+from ouroloop.theory.arguments import numbers, share_of_model, whole, wholes
 from ouroloop.theory.curve_fit import cautious_fit, changes, curves_of, fit, redrawn
 
 __all__ = ["Response", "distorted_variance", "response", "shape", "shares"]
@@ -55,7 +55,7 @@ def shares(
     [0.0, 0.333, 0.333]
     """
     whole("n_real", n_real, 1)
-    drawn = int(np.ceil(number("synthetic_ratio", synthetic_ratio) * n_real - 1e-9))
+    drawn = rows.drawn(synthetic_ratio, n_real)
     kind = "accumulate" if regime == "accumulate_subsample" else regime
     plan = rows.plan(kind, generations, n_real, drawn if kind != "real_only" else 0, window)
     return plan.counts / plan.rows[:, None] * share_of_model(correction_strength)
