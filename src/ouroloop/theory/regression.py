@@ -210,14 +210,16 @@ def relabelled_ridge_risk(
     )
     past, load = _past(t, rows, d, before), d / last
     finite = np.where(np.isinf(penalty), 0.0, penalty)
-    drift = finite + load - 1.0
-    root = np.hypot(drift, 2.0 * np.sqrt(finite))
-    # the positive root, without the difference of two nearly equal numbers
-    kappa = np.where(drift > 0.0, (drift + root) / 2.0, 2.0 * finite / np.where(root > drift, root - drift, 1.0))
+    half = finite / 2.0 + load / 2.0 - 0.5
+    root = np.hypot(half, np.sqrt(finite))
+    with np.errstate(over="ignore"):  # the largest number will do for infinity below
+        # the positive root, without the difference of two nearly equal numbers
+        kappa = np.where(half > 0.0, half + root, finite / np.where(root > half, root - half, 1.0))
+    kappa = np.minimum(kappa, np.finfo(np.float64).max)
     shrinkage = np.where(np.isinf(penalty), 1.0, kappa / (1.0 + kappa))
     freedom = np.where(np.isinf(penalty), 0.0, load * (1.0 / (1.0 + kappa)) ** 2)
     left = np.maximum(1.0 - freedom, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         spread = np.where(left > 0.0, (shrinkage**2 * size + noise * freedom) / left, np.inf)
         weight = np.where(left > 0.0, shrinkage**2 / left + 1.0 - 2.0 * shrinkage, np.inf)
     spread = np.where((size == 0.0) & (noise == 0.0), 0.0, spread)

@@ -246,7 +246,8 @@ def _accuracy(
 
     pi, a, gain = problem.real, problem.kept, problem.gain
     a1, a2 = pi * trace / (1.0 + delta) ** 2, pi * trace_cov / (1.0 + delta) ** 2
-    b1 = a * (1.0 - pi) * trace_cov / (1.0 + delta_s) ** 2
+    b1_share = (1.0 - pi) * trace_cov / (1.0 + delta_s) ** 2  # b1 / a, which is a number also where a h is not
+    b1 = a * b1_share
     b2 = a * (1.0 - pi) * trace_cov_cov / (1.0 + delta_s) ** 2
     h = (1.0 - b2) * (1.0 - a1) - a2 * b1
     c1, c2 = pi / (1.0 + delta), gain * (1.0 - pi) / (1.0 + delta_s)
@@ -260,7 +261,7 @@ def _accuracy(
     second = second + c2**2 * middle(q.mu_v**2 + q.vv, q.mub_v**2 + q.v_cov_v)
     second = second + 2.0 * c1 * c2 * middle(q.mu_u * q.mu_v + q.uv, q.mu_v * q.mub_v + q.u_cov_v)
     second = second + (a1 * (1.0 - b2) + a2 * b1) / h * (1.0 - 2.0 * c1 * q.mu_u - 2.0 * c2 * q.mu_v)
-    noise = np.divide(b1, a * h, out=np.zeros(np.shape(b1)), where=a > 0.0)
+    noise = np.divide(b1_share, h, out=np.zeros(np.shape(b1)), where=(a > 0.0) & (h != 0.0))
     second = second + noise * (a - 2.0 * gain * c2 * q.mub_v - 2.0 * gain * c1 * q.mu_v)
     spread = second - mean**2
     if not (np.isfinite(mean) & (h > 0.0) & (spread > 0.0)).all():  # NaN is none of these
