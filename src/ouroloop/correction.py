@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ouroloop.errors import PartError
 from ouroloop.samples import Samples, Verdict, corrected_ids
 
-__all__ = ["Correction", "distance_moved"]
+__all__ = ["Correction", "distance_moved", "for_generation"]
 
 
 def distance_moved(before: np.ndarray, after: np.ndarray) -> np.ndarray:
@@ -96,3 +97,13 @@ class Correction:
     def counts(self) -> dict[str, int]:
         """Number of rows by verdict."""
         return {v.name.lower(): int(np.count_nonzero(self.verdict == v)) for v in Verdict}
+
+
+def for_generation(corrector: Any) -> Any:
+    """What corrects the shards of one generation, in order: the corrector, or what it gives for a generation.
+
+    A corrector whose answer depends on earlier shards has a method ``for_generation()`` that returns an object with
+    `correct`; it may remember what it was shown, and lives as long as the generation.
+    """
+    own = getattr(corrector, "for_generation", None)
+    return corrector if own is None else own()

@@ -188,7 +188,8 @@ def _last(spec: Mapping[str, Any], source: _Source) -> int:
 def _shares(spec: Mapping[str, Any], n_real: int, last: int) -> np.ndarray:
     regime = spec["regime"]
     ratio = float(regime.get("synthetic_ratio", 0.0))
-    return shares(regime["kind"], last, n_real, ratio, _strength(spec["corrector"]), regime.get("window"))
+    strength, mixed = _strength(spec["corrector"]), spec["generator"].get("batch_real_share")
+    return shares(regime["kind"], last, n_real, ratio, strength, regime.get("window"), mixed)
 
 
 def _strength(corrector: Mapping[str, Any]) -> float:

@@ -51,6 +51,7 @@ FAMILIES: dict[str, dict[str, str]] = {
         "cluster": "ouroloop.correctors.cluster:Cluster",
         "contact": "ouroloop.correctors.contact:Contact",
         "curate": "ouroloop.correctors.curate:Curate",
+        "deduplicate": "ouroloop.correctors.deduplicate:Deduplicate",
         "histogram": "ouroloop.correctors.histogram:Histogram",
         "ideal": "ouroloop.correctors.ideal:Ideal",
         "identity": "ouroloop.correctors.identity:Identity",

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ouroloop.correction import Correction
+from ouroloop.correction import Correction, for_generation
 from ouroloop.errors import DataError, GuardError, PartError
 from ouroloop.keys import Key
 from ouroloop.pool import Pool
@@ -238,7 +238,7 @@ class Step:
     def _draw(self, model: Generator, n_real: int, generation: int, key: Key, sink: Sink) -> tuple[Pool, _Tally]:
         n = self.regime.draws(n_real, generation)
         conditions = self._conditions(n, self.reference.real, key.child("condition"))
-        tally = _Tally()
+        tally, corrector = _Tally(), for_generation(self.corrector)
         for shard, start in enumerate(range(0, n, self.shard_rows)):
             count = min(self.shard_rows, n - start)
             raw = self._sample(model, count, key.child("sample", shard), _part(conditions, start, count))
@@ -248,7 +248,7 @@ class Step:
                 parent=np.full(count, -1),
                 verdict=np.zeros(count),
             )
-            correction = self.corrector.correct(raw, key=key.child("correct", shard))
+            correction = corrector.correct(raw, key=key.child("correct", shard))
             rows = correction.survivors(self.on_failure)
             rows.check_finite(f"corrected rows of generation {generation}")
             tally.add(correction)

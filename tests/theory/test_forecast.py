@@ -164,6 +164,21 @@ def test_the_certificate_stands_beside_the_spectral_radius():
     assert by_metric(spec)["risk_multiplier"][0].values[0] == 1.0
 
 
+def test_what_a_network_is_shown_counts_not_what_there_is():
+    """Batches with a share of real rows weigh the loss as a regime of that ratio would."""
+    flow = {"kind": "flow", "batch_real_share": 0.75}
+    for regime in ("fixed_real", "accumulate"):
+        mixed = by_metric(resolved(regime, 2.0, ratio=5.0, generator=flow))
+        plain = by_metric(resolved("fixed_real", 2.0, ratio=1 / 3, generator="flow"), 75)  # 25 synthetic rows
+        for a, b in zip(mixed["contraction_factor"], plain["contraction_factor"], strict=True):
+            np.testing.assert_allclose(a.values, b.values)
+        assert "risk_multiplier" not in mixed
+        assert mixed["synthetic_ratio"][0].values[-1] == (100.0 if regime == "accumulate" else 5.0)
+    replaced = (by_metric(resolved("replace", 2.0, generator=g))["contraction_factor"] for g in (flow, "flow"))
+    for a, b in zip(*replaced, strict=True):
+        np.testing.assert_array_equal(a.values, b.values)  # nothing to mix
+
+
 def test_accumulation_leaves_the_certificate():
     """SCSC's Gaussian study: 25 new rows on 50 real ones, weighted linearly: outside after a few generations."""
     for strength in (0.0, 5.0):

@@ -46,6 +46,15 @@ def test_the_shape_is_that_of_the_loop(regime, factor, step, ratio, start):
         np.testing.assert_allclose(found, loop(regime, 9, 20, ratio, factor, step, start, strength), atol=1e-9)
 
 
+def test_shares_of_mixed_batches():
+    plain = shares("accumulate", 4, 20, 1.0)
+    mixed = shares("accumulate", 4, 20, 1.0, batch_real_share=0.9)
+    np.testing.assert_allclose(mixed[1:].sum(axis=1), 0.1)
+    np.testing.assert_allclose(mixed[3] / mixed[3].sum(), plain[3] / plain[3].sum())  # among themselves as before
+    np.testing.assert_array_equal(shares("replace", 4, 20, 1.0, batch_real_share=0.9), shares("replace", 4, 20, 1.0))
+    np.testing.assert_array_equal(mixed[0], 0.0)
+
+
 @pytest.mark.parametrize("regime", REGIMES)
 @pytest.mark.parametrize(("factor", "step"), [(0.4, 1.0), (0.9, -0.5), (1.0, 0.2)])
 def test_constants_are_recovered_and_forecast_other_loops(regime, factor, step):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from ouroloop.correction import Correction, distance_moved
+from ouroloop.correction import Correction, distance_moved, for_generation
 from ouroloop.correctors.function import adapt
 from ouroloop.correctors.rows import on_finite
 from ouroloop.keys import Key
@@ -45,6 +45,10 @@ class Chain:
         """Prepare every part on the real data."""
         fitted = [part.fit(reference, key=key.child("part", i)) for i, part in enumerate(self.parts)]
         return replace(self, parts=tuple(fitted))
+
+    def for_generation(self) -> Chain:
+        """The parts that correct one generation."""
+        return replace(self, parts=tuple(for_generation(part) for part in self.parts))
 
     def correct(self, synthetic: Samples, *, key: Key) -> Correction:
         """All parts' answers, in order; rows with NaN fail before the first."""

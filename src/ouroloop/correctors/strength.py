@@ -17,7 +17,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from ouroloop.correction import Correction
+from ouroloop.correction import Correction, for_generation
 from ouroloop.correctors.rows import scatter
 from ouroloop.errors import SpecError
 from ouroloop.keys import Key
@@ -72,6 +72,10 @@ class Strength:
         if self.share == 0.0:
             return self
         return replace(self, corrector=self.corrector.fit(reference, key=key))
+
+    def for_generation(self) -> Strength:
+        """The same strength of what corrects one generation."""
+        return self if self.share == 0.0 else replace(self, corrector=for_generation(self.corrector))
 
     def correct(self, synthetic: Samples, *, key: Key) -> Correction:
         """The corrector's answer for the chosen rows; the others are kept."""

@@ -69,13 +69,16 @@ class TorchGenerator:
     with one number of threads, the same key gives the same bits, also after `save` and `load`.
     """
 
-    later_options: ClassVar[tuple[str, ...]] = ("learning_rate_decay", "optimiser_state")
+    later_options: ClassVar[tuple[str, ...]] = ("learning_rate_decay", "optimiser_state", "batch_real_share")
     """Options that a fit from scratch does not depend on, so that loops that differ in them may share it; `steps` and
     `learning_rate` are others where `first_steps` and `first_learning_rate` are given."""
 
     steps: Annotated[int, Field(ge=1, description="gradient steps of a fit")] = 500
     first_steps: Annotated[int | None, Field(ge=1, description="gradient steps from scratch; None: steps")] = None
     batch_size: Annotated[int, Field(ge=1, description="rows a gradient step")] = 128
+    batch_real_share: Annotated[
+        float | None, Field(ge=0, le=1, description="share of real rows in every batch; None: as in the training rows")
+    ] = None
     learning_rate: Annotated[float, Field(gt=0, description="peak learning rate of a fit")] = 1e-3
     first_learning_rate: Annotated[
         float | None, Field(gt=0, description="peak learning rate from scratch; None: learning_rate")
@@ -178,7 +181,10 @@ class TorchGenerator:
         model = self._with(replace(start, average=average if self.ema else None), self._compiled(network))
         optimiser = self._optimiser(network, start.optimiser)
         plan = self._plan(previous is None, start)
-        batches = Batches(training, start.summary, self.batch_size, key=key.child("data"), device=device)
+        stream = key.child("data")
+        batches = Batches(
+            training, start.summary, self.batch_size, key=stream, device=device, real_share=self.batch_real_share
+        )
         with isolated(key.child("noise"), device), self._running(device):
             loss = train(network, model.loss, batches, optimiser, plan, average=model.trained.average)
         info = TrainingInfo(loss, plan.steps, plan.steps * self.batch_size, plan.steps_before + plan.steps)

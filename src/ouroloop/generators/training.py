@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ouroloop.errors import DataError, PartError
+from ouroloop.generators.batch_order import batch_order
 from ouroloop.generators.summary import Summary
 from ouroloop.keys import Key
 from ouroloop.pool import Pool
@@ -30,8 +30,7 @@ _REPORT_EVERY = 10
 class Batches:
     """Mini-batches whose order is a pure function of (key, step): nothing about position needs saving.
 
-    Epoch e visits the rows in the permutation drawn from ``key.child("order", e)``; batches run on from one
-    epoch into the next, so that all are full and all rows are seen equally often.
+    All batches are full. Without `real_share` all rows are seen equally often.
 
     Args:
         data: the training rows, n >= 1.
@@ -39,11 +38,21 @@ class Batches:
         size: rows a batch.
         key: the stream of the order.
         device: where the batches are wanted.
+        real_share: share of real rows in every batch; None: as in the data.
     """
 
-    def __init__(self, data: Pool, summary: Summary, size: int, *, key: Key, device: torch.device) -> None:
-        self._data, self._summary, self._size, self._key, self._device = data, summary, size, key, device
-        self._order = functools.lru_cache(maxsize=2)(self._permutation)
+    def __init__(
+        self,
+        data: Pool,
+        summary: Summary,
+        size: int,
+        *,
+        key: Key,
+        device: torch.device,
+        real_share: float | None = None,
+    ) -> None:
+        self._data, self._summary, self._size, self._device = data, summary, size, device
+        self._order = batch_order(data, real_share, key)
         sample = data.parts[0]
         self._names = [name for name in sample.data_columns if sample[name].dtype.kind in "biuf" or name == "label"]
         row_bytes = sum(sample[name][:1].nbytes for name in self._names)
@@ -51,25 +60,13 @@ class Batches:
 
     def __call__(self, step: int) -> Batch:
         """The batch of a step: ``x`` float32 (size, ...), ``label`` int64 class numbers (size,), other columns."""
-        rows = self._rows(step)
+        rows = self._order.rows(step, self._size)
         if self._tensors is None:
             batch = self._encode(self._data.take(rows).__getitem__)
         else:
             index = torch.from_numpy(rows).to(self._device)
             batch = {name: column[index] for name, column in self._tensors.items()}
         return {**batch, "x": batch["x"].float()}
-
-    def _rows(self, step: int) -> np.ndarray:
-        n, start = len(self._data), step * self._size
-        pieces, stop = [], start + self._size
-        while start < stop:
-            epoch, offset = divmod(start, n)
-            pieces.append(self._order(epoch)[offset : offset + stop - start])
-            start += len(pieces[-1])
-        return np.concatenate(pieces)
-
-    def _permutation(self, epoch: int) -> np.ndarray:
-        return self._key.child("order", epoch).rng().permutation(len(self._data))
 
     def _encode(self, column: Callable[[str], np.ndarray]) -> Batch:
         tensors = {}

@@ -150,6 +150,22 @@ class SpecLoop:
         """s^2, by which sampling multiplies the variance."""
         return float(self.spec["generator"].get("sampling_bias", 1.0))
 
+    @property
+    def batch_real_share(self) -> float | None:
+        """Share of real rows that the generator wants in every batch, or None."""
+        share = self.spec["generator"].get("batch_real_share")
+        return None if share is None else float(share)
+
+    @property
+    def trained_ratio(self) -> np.ndarray:
+        """Synthetic per real row in the loss, by generation; that of the rows, unless batches are mixed otherwise."""
+        assert self.rows is not None
+        ratios, share = self.rows.synthetic_ratio, self.batch_real_share
+        if share is None:
+            return ratios
+        mixed = math.inf if share == 0.0 else (1.0 - share) / share
+        return np.where((ratios > 0.0) & np.isfinite(ratios), mixed, ratios)
+
 
 def forecasts_for(spec: Mapping[str, Any], n_real: int, dim: int) -> list[Forecast]:
     """Every closed form that applies to a loop; the best one of a metric first.
@@ -226,7 +242,7 @@ def _stability(loop: SpecLoop) -> Iterator[Forecast]:
     """Factors by which an error shrinks in one generation, at the ratio that is in force there."""
     if loop.rows is None or loop.strength is None or loop.regime == "real_only":
         return
-    strength, ratios = loop.strength, loop.rows.synthetic_ratio
+    strength, ratios = loop.strength, loop.trained_ratio
     memoryless = loop.regime in ("fixed_real", "fresh_real", "replace")
     gaussian_model = loop.spec["generator"].get("kind") == "gaussian"
     stretch = loop.stretch if gaussian_model else 1.0  # a mixture's bias is that of its components alone
@@ -257,7 +273,7 @@ def _stability(loop: SpecLoop) -> Iterator[Forecast]:
 
 def _risk(loop: SpecLoop) -> Iterator[Forecast]:
     """The long-run multiplier of the regime, of a faithful sampler."""
-    if loop.strength is None or loop.stretch != 1.0 or _guarded(loop.spec):
+    if loop.strength is None or loop.stretch != 1.0 or _guarded(loop.spec) or loop.batch_real_share is not None:
         return
     if loop.spec["regime"].get("window") or loop.spec["regime"].get("size") not in (None, loop.n_real):
         return

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["binomial_nodes", "kept_counts"]
+__all__ = ["LEAST_ROWS", "binomial_nodes", "kept_counts"]
 
+LEAST_ROWS = 1e-12  # fewer are none: a node at 0, but for rounding
 _ROWS, _WRONG = 6, 4  # nodes
 
 

@@ -40,6 +40,7 @@ def shares(
     synthetic_ratio: float,
     correction_strength: float = 0.0,
     window: int | None = None,
+    batch_real_share: float | None = None,
 ) -> np.ndarray:
     """K: entry (t, i) is the share of generation t's training rows that generation i drew and kept as they were.
 
@@ -47,6 +48,7 @@ def shares(
         regime: of `rows.REGIMES`, or accumulate_subsample, whose subset has the pool's shares on average.
         generations: last one. n_real, synthetic_ratio: rows. window: of the accumulating regimes.
         correction_strength: of the ideal corrector, or of one that is taken for it.
+        batch_real_share: share of real rows in what a network is shown, where there are some; None: that of the rows.
 
     Returns:
         float64 (generations + 1, generations + 1), row and column 0 are 0.
@@ -58,7 +60,12 @@ def shares(
     drawn = rows.drawn(synthetic_ratio, n_real)
     kind = "accumulate" if regime == "accumulate_subsample" else regime
     plan = rows.plan(kind, generations, n_real, drawn if kind != "real_only" else 0, window)
-    return plan.counts / plan.rows[:, None] * share_of_model(correction_strength)
+    found = plan.counts / plan.rows[:, None]
+    if batch_real_share is not None:
+        synthetic = found.sum(axis=1, keepdims=True)
+        mixed = (synthetic > 0.0) & (synthetic < 1.0)
+        found = np.where(mixed, found / np.where(mixed, synthetic, 1.0) * (1.0 - batch_real_share), found)
+    return found * share_of_model(correction_strength)
 
 
 def shape(shares: np.ndarray, factor: npt.ArrayLike) -> np.ndarray:

@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from ouroloop.errors import SpecError
 from ouroloop.theory.arguments import choice, number, numbers, whole
-from ouroloop.theory.kept_counts import kept_counts
+from ouroloop.theory.kept_counts import LEAST_ROWS, kept_counts
 
 __all__ = ["FORMULAS", "accuracy", "isotropic"]
 
@@ -168,7 +168,7 @@ def accuracy(
     found = 0.0
     counts = kept_counts(m * one, kept, wrong * noise, fixed=np.asarray(False))
     for rows, share, weight in zip(*counts, strict=True):
-        if n + rows == 0.0:
+        if n + rows <= LEAST_ROWS:
             found += 0.5 * float(weight)  # nothing kept: a coin
         elif weight > 0.0:
             problem = _problem(n * one, rows, one, share, penalty * (n + m) / (n + rows) * one, published=False)

@@ -31,7 +31,7 @@ import numpy.typing as npt
 from ouroloop.errors import SpecError
 from ouroloop.theory import ridge_classifier
 from ouroloop.theory.arguments import Values, choice, numbers, plain, together, wholes
-from ouroloop.theory.kept_counts import kept_counts
+from ouroloop.theory.kept_counts import LEAST_ROWS, kept_counts
 
 __all__ = [
     "Rates",
@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 _HUGE = 1e100
+_GREATEST_RIDGE = 1e300
 
 
 def p_star(keep_correct: npt.ArrayLike, keep_wrong: npt.ArrayLike) -> Values:
@@ -216,9 +217,10 @@ def _averaged(
     """The accuracy without pruning, averaged over how many rows are kept and how many of them are wrong."""
     rows, share, weights = kept_counts(m, alpha, wrong, fixed=ridge == 0.0)
     n, m, p, mu, ridge = (x[..., None] for x in (n, m, p, mu, ridge))
-    some = (n + rows > 0.0) & (weights > 0.0)
+    some = (n + rows > LEAST_ROWS) & (weights > 0.0)
     rows = np.where(some, rows, 2.0 * p)  # any number that has an accuracy
-    ridge = ridge * np.where(some, (n + m) / (n + rows), 1.0)
+    with np.errstate(over="ignore"):
+        ridge = np.minimum(ridge * np.where(some, (n + m) / (n + rows), 1.0), _GREATEST_RIDGE)
     n, rows, p, mu, ridge = np.broadcast_arrays(n, rows, p, mu, ridge)
     found = ridge_classifier.isotropic(n, rows, p, mu, np.ones(rows.shape), share, ridge, published=False)
     return np.clip((weights * np.where(some, found, 0.5)).sum(axis=-1), 0.0, 1.0)  # nothing kept: a coin

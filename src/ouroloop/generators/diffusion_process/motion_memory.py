@@ -150,4 +150,4 @@ def check_lengths(length: np.ndarray, frames: int, what: str) -> None:
 
 def without_captions(rows: Samples, text: np.ndarray) -> Samples:
     """Rows as the training loop takes them: x, length, and the captions' numbers as `text`."""
-    return Samples.of(rows.x, length=rows["length"], text=text)
+    return Samples.of(rows.x, length=rows["length"], text=text, origin=rows.origin)
