@@ -110,6 +110,16 @@ def test_the_distortion_forecasts_variance_and_stability(tmp_path):
     assert rate.value == s2
 
 
+def test_a_run_of_a_version_with_fewer_options_is_still_its_own_loop(tmp_path):
+    resolved = spec()
+    assert resolved["generator"].pop("bandwidth")
+    run = written(tmp_path / "run", resolved, {"distance": curve(0.5)})
+    (law,) = next(iter(estimated_forecasts(run).values()))
+    assert law.held_out() is not None
+    (law,) = next(iter(estimated_forecasts(run, overrides=["generator.bandwidth=0.7"]).values()))
+    assert law.held_out() is None
+
+
 def test_seeds_give_an_interval(tmp_path):
     rng, study = np.random.default_rng(0), tmp_path / "arm"
     for seed in range(6):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +99,7 @@ def estimated_forecasts(
             choose from.
         SpecError: a loop whose constants are not those of the run: another generator or corrector.
     """
-    sources = {source.arm.label: source for source in _sources(run)}
+    sources = {source.arm.label: _resolved(source) for source in _sources(run)}
     found = {}
     for label, target in (own_targets(run, overrides) if targets is None else targets).items():
         if label not in sources and len(sources) > 1:
@@ -142,6 +142,16 @@ def _sources(run: Path) -> list[_Source]:
     if not found:
         raise DataError(f"{run}: holds no loop whose generation 0 is measured and whose spec.yaml is there")
     return found
+
+
+def _resolved(source: _Source) -> _Source:
+    """With the defaults of options that the run's version did not know, so that it is the same loop as today's."""
+    from ouroloop.spec import Spec
+
+    try:
+        return replace(source, spec=Spec.from_mapping(source.spec).resolved())
+    except SpecError:
+        return source  # of parts given as objects, or edited by hand
 
 
 def _forecasts(source: _Source, target: Target, fit: int | None) -> Iterator[EstimatedForecast]:

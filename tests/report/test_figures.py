@@ -65,3 +65,16 @@ def test_unknown_formats_and_unwritable_folders_are_refused(small: Path, tmp_pat
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be written"):
         write_figures([small], tmp_path / "file" / "out")
+
+
+def test_a_forecast_that_falls_to_0_leaves_a_log_scale(make_runs: ModuleType, tmp_path: Path) -> None:
+    """It would be a line straight down, as if the law were a wall."""
+    law = {"metric": "x", "label": "law", "source": "s", "validity": "exact", "note": "", "units": ""}
+    value = np.array([1.0, 0.1, 0.001, 0.0001])
+    run = tmp_path / "arm" / "seed-0"
+    forecasts = [{**law, "values": [1.0, 0.1, 0.0, 0.0]}]
+    make_runs.write_run(run, arm="a", seed=0, curves={"x": {"value": value}}, spec="{}\n", forecasts=forecasts)
+    axes = _chart_figure(charts_of(load([run]), "x")[0]).axes[0]
+    assert axes.get_yscale() == "log"
+    (drawn,) = [line for line in axes.lines if len(line.get_xdata()) and line.get_linestyle() == "--"]
+    np.testing.assert_array_equal(drawn.get_ydata(), [1.0, 0.1, np.nan, np.nan])

@@ -59,7 +59,6 @@ def test_the_law_is_what_the_loop_measures_within_its_stated_error(decay, unifor
 @pytest.mark.parametrize(
     "fields",
     [
-        {"generator": {"kind": "ngram", "order": 2}},
         {"generator": {"kind": "ngram", "order": 1, "temperature": 0.5}},
         {"regime": "accumulate"},
         {"regime": {"kind": "replace", "synthetic_ratio": 2.0}},
@@ -71,6 +70,16 @@ def test_the_law_is_what_the_loop_measures_within_its_stated_error(decay, unifor
 def test_no_law_where_its_conditions_do_not_hold(fields):
     assert discrete_forecasts(resolved(), zipf_rows())
     assert discrete_forecasts(resolved(**fields), zipf_rows()) == []
+
+
+def test_contexts_make_it_a_heuristic():
+    (alone,), (contexts,) = (
+        discrete_forecasts(resolved(generator={"kind": "ngram", "order": order}), zipf_rows()) for order in (1, 2)
+    )
+    assert (alone.validity, contexts.validity) == ("asymptotic", "heuristic")
+    assert alone.error is not None
+    assert contexts.error is None  # so that no disagreement with it is flagged
+    np.testing.assert_array_equal(alone.values, contexts.values)
 
 
 def test_rows_that_are_no_tokens_and_rows_of_one_token():

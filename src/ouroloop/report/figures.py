@@ -153,7 +153,8 @@ def _chart_figure(chart: Chart) -> Figure:
         axes.fill_between(s.generation, s.low, s.high, color=look.colour, alpha=0.14, lw=0)
         axes.plot(s.generation, s.mean, color=look.colour, ls=_DASHES[look.dash], label=_plain(line.label), **marks)
     for guess in chart.guesses:
-        axes.plot(guess.generation, guess.values, color=guess.look.colour, ls=(0, (4, 3)), lw=0.9)
+        seen = np.where((guess.values > 0) | (not log), guess.values, np.nan)  # a log scale has no place for 0
+        axes.plot(guess.generation, seen, color=guess.look.colour, ls=(0, (4, 3)), lw=0.9)
     for label in sorted({_guess_label(guess) for guess in chart.guesses}):
         axes.plot([], [], color=LIGHT["soft"], ls=(0, (4, 3)), lw=0.9, label=label)
     axes.set_xlabel(chart.axis.title)
