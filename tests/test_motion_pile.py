@@ -1,5 +1,7 @@
 """Folders of motions corrected from the command line: files out, a table, a page, a word for what is unreadable."""
 
+import shlex
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +17,8 @@ from ouroloop.motion.skeleton import HUMANML3D_NAMES
 from ouroloop.motion_pile import _Drawn, _Row, _severity, _Shown
 from ouroloop.report.corrections import corrections_of
 from ouroloop.report.load import load
+from ouroloop.reproduce import correct_command
+from ouroloop.run_files import read_spec
 from ouroloop.samples import Verdict
 
 RUNNER = CliRunner()
@@ -45,6 +49,7 @@ def rows(out):
 def test_a_folder_is_put_on_the_floor(folder):
     code, text, error = call(folder / "in", "--corrector", "refloor", "-o", folder / "out", "--units", "cm")
     assert code == 0, (text, error)
+    assert shlex.join(["--corrector", "refloor", "--units", "cm"]) in correct_command(read_spec(folder / "out" / "run"))
     found = rows(folder / "out")
     assert found["sunk"]["penetration_before"] > 70.0
     assert found["sunk"]["penetration_after"] < 10.0
@@ -106,6 +111,7 @@ def test_strength_0_changes_nothing(folder):
         folder / "in", "--corrector", "smooth", "-o", folder / "out", "--correction-strength", 0, "--format", "npz"
     )
     assert code == 0, (text, error)
+    assert "--format npz --correction-strength 0" in correct_command(read_spec(folder / "out" / "run"))
     before = read_motion(folder / "in" / "walk.npz")
     after = read_motion(folder / "out" / "motions" / "walk.npz")
     np.testing.assert_array_equal(after.rotations, before.rotations)

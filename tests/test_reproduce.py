@@ -61,6 +61,26 @@ def test_the_command_of_a_pile_corrects_it_again(pile, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_command_of_a_pile_names_its_label_column(pile):
+    rng = np.random.default_rng(0)
+    for name in ("real", "pile"):
+        lines = [f"{a},{b},{i % 2}" for i, (a, b) in enumerate(rng.normal(size=(40, 2)))]
+        (pile / f"{name}.csv").write_text("\n".join(["a,b,kind", *lines]))
+    correct_pile(pile / "pile.csv", real=pile / "real.csv", corrector="identity", out=pile / "out", label="kind")
+    assert "--corrector identity --label kind" in correct_command(read_spec(pile / "out" / "run"))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_pile_is_no_loop_to_fork(pile):
+    correct_pile(pile / "pile.npy", real=pile / "real rows.npy", corrector="identity", out=pile / "out")
+    command = ["fork", str(pile / "out" / "run"), "--at", "0", "-o", str(pile / "new")]
+    result = subprocess.run([sys.executable, "-m", "ouroloop.cli", *command], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "holds a corrected pile" in result.stderr
+    assert not (pile / "new").exists()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_pile_is_no_loop_to_resume(pile):
     correct_pile(pile / "pile.npy", real=pile / "real rows.npy", corrector="identity", out=pile / "out")
     with pytest.raises(StoreError, match=r"corrected pile.*ouroloop correct pile\.npy --real 'real rows\.npy'"):

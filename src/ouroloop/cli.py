@@ -154,9 +154,11 @@ def fork(
     A part that becomes one of another kind starts from that kind's defaults.
     """
     from ouroloop.loop import Loop
+    from ouroloop.reproduce import check_resumable
     from ouroloop.spec import Spec, apply_changes
     from ouroloop.store import RunStore
 
+    check_resumable(path)
     before = RunStore.open(path).spec
     after = Spec.from_mapping(apply_changes(before, set_ or [])).resolved()
     changes = {k: v for k, v in after.items() if v != before.get(k)}

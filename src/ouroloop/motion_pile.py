@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ouroloop import options, registry
+from ouroloop.corrected_folder import check_free, filling
 from ouroloop.errors import DataError, OuroloopError, SpecError
 from ouroloop.keys import Key
 from ouroloop.progress import report
@@ -131,10 +132,7 @@ def correct_motions(
         raise SpecError(f"--on-failure: must be drop or keep_raw, got '{on_failure}'")
     if ending not in (".bvh", ".npz"):
         raise SpecError(f"--format: must be bvh or npz, got '{ending}'")
-    if out.exists() and not out.is_dir():
-        raise DataError(f"{out}: is a file; choose a folder, nothing was written")
-    if out.exists() and any(out.iterdir()):
-        raise DataError(f"{out}: is not empty; choose another folder, nothing was written")
+    check_free(out)
     rows: list[_Row] = []
     shown = _Shown()
     guessed: list[str] = []
@@ -142,20 +140,22 @@ def correct_motions(
     first = next(motions, None)
     if first is None:
         raise DataError(f"{source}: no motion could be read\n" + "\n".join(r.message for r in rows[:5]))
-    (out / "motions").mkdir(parents=True, exist_ok=True)
-    rng, taken, total = Key(seed).child("strength").rng(), set[str](), _count(source)
-    for batch in _batches(first, motions):
-        chosen = rng.random(len(batch)) < share
-        _correct_batch(part, batch, chosen, out / "motions", on_failure, ending, rows, shown, taken)
-        report("correct", len(rows), max(total, len(rows)))
-    _write_table(rows, out / "corrections.parquet")
+    given = {"units": units, "up": up, "fps": fps, "format": None if ending == ".bvh" else ending[1:]}
     spec = {"name": source.name, "seed": seed, "generations": 1, "corrector": resolved, "on_failure": on_failure}
     spec |= {
-        "data": {"kind": "motions", "path": source.name},
+        "data": {"kind": "motions", "path": source.name} | {k: v for k, v in given.items() if v is not None},
         "regime": {"kind": "pile"},
         "generator": {"kind": "pile"},
     }
-    _record(out / "run", spec, rows, shown)
+    with filling(out, keep=True):  # hours of simulation, perhaps
+        (out / "motions").mkdir()
+        rng, taken, total = Key(seed).child("strength").rng(), set[str](), _count(source)
+        for batch in _batches(first, motions):
+            chosen = rng.random(len(batch)) < share
+            _correct_batch(part, batch, chosen, out / "motions", on_failure, ending, rows, shown, taken)
+            report("correct", len(rows), max(total, len(rows)))
+        _write_table(rows, out / "corrections.parquet")
+        _record(out / "run", spec, rows, shown)
     return _summary(rows, out, source, corrector, guessed)
 
 

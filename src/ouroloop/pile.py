@@ -6,15 +6,14 @@ left of it, both measured against the real rows. The page is the ordinary report
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ouroloop import options, registry
+from ouroloop.corrected_folder import check_free, filling
 from ouroloop.correction import Correction
 from ouroloop.errors import DataError, SpecError
 from ouroloop.keys import Key
@@ -64,8 +63,7 @@ def correct_pile(
         raise SpecError("\n".join(f"{'.'.join(map(str, path))}: {text}" for path, text in problems))
     if on_failure not in ("drop", "keep_raw"):
         raise SpecError(f"--on-failure: must be drop or keep_raw, got '{on_failure}'")
-    if out.exists() and any(out.iterdir()):
-        raise DataError(f"{out}: is not empty; choose another folder, nothing was written")
+    check_free(out)
     reference, names = _read(real, label)
     raw, _ = _read(data, label, names or None)
     for rows, path in ((raw, data), (reference, real)):
@@ -84,7 +82,9 @@ def correct_pile(
     kept = correction.survivors(on_failure)
     spec = {"name": data.name, "seed": seed, "generations": 1, "corrector": resolved, "on_failure": on_failure}
     spec |= {"data": {"kind": "files", "path": real.name}, "regime": {"kind": "pile"}, "generator": {"kind": "pile"}}
-    with _all_or_nothing(out):
+    if label is not None:
+        spec["data"] = {**spec["data"], "label": label}
+    with filling(out):
         _write(out, data, kept, correction, names, label)
         _record(out / "run", spec, reference, correction, kept, key)
         page = write_report([out / "run"], out / "report.html", title=f"{data.name} corrected by {corrector}")
@@ -93,21 +93,6 @@ def correct_pile(
     median = f", median distance moved {np.median(moved):.4g}" if len(moved) else ""
     few = "" if len(kept) >= _FEWEST else f"; too few to measure (at least {_FEWEST}), so there is no 'after'"
     return f"{len(raw)} rows: {counts}{median}\n{len(kept)} rows written to {out}{few}\nreport: {page}"
-
-
-@contextlib.contextmanager
-def _all_or_nothing(out: Path) -> Iterator[None]:
-    """Make a folder; if what fills it fails, empty it again, so that the next attempt is not refused."""
-    existed = out.exists()
-    out.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except BaseException:
-        for entry in out.iterdir():
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-        if not existed:
-            out.rmdir()
-        raise
 
 
 def _record(path: Path, spec: dict[str, Any], real: Samples, correction: Correction, kept: Samples, key: Key) -> None:

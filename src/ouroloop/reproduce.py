@@ -53,6 +53,9 @@ def correct_command(spec: Mapping[str, Any]) -> str:
     if data.get("kind") == "files":
         words += ["--real", str(data.get("path", ""))]
     words += ["--corrector", kind]
+    for option in ("label", "units", "fps", "format"):
+        if data.get(option) is not None:
+            words += [f"--{option}", str(data[option])]
     if strength != math.inf:
         words += ["--correction-strength", str(strength)]
     if spec.get("on_failure", "drop") != "drop":

@@ -68,7 +68,6 @@ on_failure: drop
             [
                 "ouroloop correct pile.npy --real real.npy --corrector nearest_real --seed 4 "
                 "--set quantile=0.5 --set radius=null",
-                "# not recorded: --label; of motions --units, --fps and --format",
             ],
         ),
         (

@@ -20,6 +20,7 @@ __all__ = [
     "numbers",
     "plain",
     "share_of_model",
+    "shares_corrected",
     "shares_of_model",
     "together",
     "vectors",
@@ -72,6 +73,12 @@ def share_of_model(correction_strength: float) -> float:
 def shares_of_model(correction_strength: npt.ArrayLike) -> np.ndarray:
     """`share_of_model` of an array."""
     return 1.0 / (1.0 + numbers("correction_strength", correction_strength, inf=True))
+
+
+def shares_corrected(correction_strength: npt.ArrayLike) -> np.ndarray:
+    r"""$\gamma/(1+\gamma)$, of small $\gamma$ with all its digits; 1 for gamma = inf."""
+    strength = numbers("correction_strength", correction_strength, inf=True)
+    return np.where(np.isinf(strength), 1.0, strength / (1.0 + np.minimum(strength, 1e300)))
 
 
 def numbers(

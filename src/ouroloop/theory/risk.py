@@ -7,17 +7,29 @@ limit of many rows, generation t = 0 being the model of the real data alone (ris
 |----------------------|----------------------------------------------------------|-------------------------------|
 | real_only            | $1$                                                      | $1$                           |
 | replace              | $1 + t/\lambda$                                          | grows without bound           |
-| accumulate           | $1 + \sum_{s\le t}\lambda/(1+s\lambda)^2$                | $\pi^2/6$ for $\lambda = 1$   |
-| accumulate_subsample | see `accumulate_subsample`; $\lambda = 1$                | $\pi^2/2 - 2$                 |
+| accumulate           | $1 + A_t$, $A_t = \sum_{s\le t}\lambda/(1+s\lambda)^2$     | $\pi^2/6$ for $\lambda = 1$   |
+| accumulate_subsample | $1 + (2+\lambda)A_t$                                     | $\pi^2/2 - 2$, $\lambda = 1$  |
 | fixed_real           | $1 + \lambda(1-q^{2t})/(1+2\lambda)$                     | $1+\lambda/(1+2\lambda)$      |
 | fresh_real           | $(1+\lambda+\lambda q^{2t})/(1+2\lambda)$                | $(1+\lambda)/(1+2\lambda)$    |
 
-with $q = \lambda/(1+\lambda)$.
+with $q = \lambda/(1+\lambda)$. With an ideal corrector of strength $\gamma$ every synthetic row is, with probability
+$\gamma/(1+\gamma)$, an independent draw of the data's distribution, so that a batch's mean is $a = 1/(1+\gamma)$ times
+the model's, and noise: the risk of generation t is then
+
+| regime               | risk with correction, $f = aq$                                                              |
+|----------------------|---------------------------------------------------------------------------------------------|
+| replace              | $a^{2t} + (1-a^{2t})/(\lambda(1-a^2))$                                                      |
+| accumulate           | $P_t^2 + N_t$ of `accumulated_risk`                                                         |
+| accumulate_subsample | $1 + a(2+\lambda a)N_t$                                                                     |
+| fixed_real           | see `fixed_real`                                                                            |
+| fresh_real           | $f^{2t} + (1-f^{2t})/((1+\lambda-\lambda a)(1+f))$                                          |
+
+All of them fall with $\gamma$: errors are sums of noise with weights that are polynomials in a with coefficients >= 0.
 
 Source:
     replace and accumulate for $\lambda = 1$: Gerstgrasser et al., arXiv 2404.01413; weighted fresh data: arXiv
-    2502.18049. accumulate_subsample, fixed_real and the general $\lambda$ are derived here; all were checked by
-    simulation (docs/theory.md).
+    2502.18049. accumulate_subsample, fixed_real, the general $\lambda$ and correction are derived here; all were
+    checked by simulation (docs/theory.md).
 """
 
 from __future__ import annotations
@@ -28,7 +40,19 @@ import numpy as np
 import numpy.typing as npt
 
 from ouroloop.errors import SpecError
-from ouroloop.theory.arguments import Values, choice, number, numbers, plain, shares_of_model, together, whole, wholes
+from ouroloop.theory import accumulated_risk
+from ouroloop.theory.arguments import (
+    Values,
+    choice,
+    number,
+    numbers,
+    plain,
+    shares_corrected,
+    shares_of_model,
+    together,
+    whole,
+    wholes,
+)
 
 __all__ = [
     "REGIMES",
@@ -46,6 +70,7 @@ __all__ = [
 ]
 
 REGIMES = ("replace", "accumulate", "accumulate_subsample", "fixed_real", "fresh_real", "real_only")
+_SMALL = 1e-300  # corrected share below which there is no correction
 
 
 def multiplier(
@@ -56,14 +81,16 @@ def multiplier(
     Args:
         regime: one of `REGIMES`.
         generation: t >= 1, the t-th fit (t - 1 in the table and in a run).
-        synthetic_ratio: synthetic rows per real row and generation; 1 for accumulate_subsample.
-        correction_strength: of the ideal corrector; 0 but for fixed_real.
+        synthetic_ratio: synthetic rows per real row and generation; above 0 for replace.
+        correction_strength: of the ideal corrector.
 
     Raises:
-        SpecError: no closed form is known for this regime with this ratio and correction strength.
+        SpecError: an argument out of its range.
 
     >>> multiplier("replace", [1, 2, 10]).tolist(), round(multiplier("accumulate", 10**6), 3)
     ([1.0, 2.0, 10.0], 1.645)
+    >>> multiplier("replace", [2, 10**9], 1.0, correction_strength=1.0).round(3).tolist()
+    [1.25, 1.333]
     """
     choice("regime", regime, REGIMES)
     t = wholes("generation", generation, 1) - 1.0
@@ -71,19 +98,15 @@ def multiplier(
         numbers("synthetic_ratio", synthetic_ratio),
         numbers("correction_strength", correction_strength, inf=True),
     )
-    if regime not in ("fixed_real", "real_only") and strength.any():
-        raise SpecError(f"correction_strength: no closed risk for regime '{regime}' with correction; use 0")
-    if regime == "accumulate_subsample" and (ratio != 1.0).any():
-        raise SpecError("synthetic_ratio: no closed risk for regime 'accumulate_subsample' but with 1")
     if regime == "replace":
         ratio = numbers("synthetic_ratio", ratio, above=True)
     t, ratio, strength = together(generation=t, synthetic_ratio=ratio, correction_strength=strength)
     laws = {
-        "replace": lambda: 1.0 + t / ratio,
-        "accumulate": lambda: _accumulate(t, ratio),
-        "accumulate_subsample": lambda: 3.0 * np.asarray(inverse_squares(t + 1.0)) - 2.0,
+        "replace": lambda: _replace(t, ratio, strength),
+        "accumulate": lambda: accumulated_risk.accumulate(t, ratio, strength),
+        "accumulate_subsample": lambda: accumulated_risk.accumulate_subsample(t, ratio, strength),
         "fixed_real": lambda: _fixed_real(t, ratio, strength),
-        "fresh_real": lambda: _fresh_real(t, ratio),
+        "fresh_real": lambda: _fresh_real(t, ratio, strength),
         "real_only": lambda: np.ones(t.shape),
     }
     with np.errstate(divide="ignore", over="ignore", under="ignore"):  # logarithms of 0, risks beyond float64
@@ -101,12 +124,11 @@ def inverse_squares(last: npt.ArrayLike) -> Values:
     return plain(np.maximum(math.pi**2 / 6.0 - zeta(2.0, wholes("last", last) + 1.0), 0.0))
 
 
-def _accumulate(t: np.ndarray, ratio: np.ndarray) -> np.ndarray:
-    """1 + (zeta(2, 1 + 1/L) - zeta(2, t + 1 + 1/L)) / L, the sum in closed form."""
-    from scipy.special import zeta
-
-    x = 1.0 / np.maximum(ratio, 1e-15)
-    return np.where(ratio > 1e-15, 1.0 + x * (zeta(2.0, 1.0 + x) - zeta(2.0, t + 1.0 + x)), 1.0)
+def _replace(t: np.ndarray, ratio: np.ndarray, strength: np.ndarray) -> np.ndarray:
+    share, left = shares_of_model(strength), shares_corrected(strength)
+    power = 2.0 * np.multiply(t, np.log(share), out=np.zeros(t.shape), where=t > 0.0)
+    noise = np.divide(-np.expm1(power), left * (1.0 + share), out=t.copy(), where=left > _SMALL)
+    return np.exp(power) + noise / ratio
 
 
 def _fixed_real(t: np.ndarray, ratio: np.ndarray, strength: np.ndarray) -> np.ndarray:
@@ -118,9 +140,10 @@ def _fixed_real(t: np.ndarray, ratio: np.ndarray, strength: np.ndarray) -> np.nd
     return (kept + (1.0 - kept) * np.exp(power)) ** 2 + noise
 
 
-def _fresh_real(t: np.ndarray, ratio: np.ndarray) -> np.ndarray:
-    q = ratio / (1.0 + ratio)  # the table's form, over 1 + ratio
-    return (1.0 + q * np.exp(2.0 * _log_power(t, ratio, np.ones(ratio.shape)))) / (1.0 + q)
+def _fresh_real(t: np.ndarray, ratio: np.ndarray, strength: np.ndarray) -> np.ndarray:
+    share, power = shares_of_model(strength), 2.0 * _log_power(t, ratio, shares_of_model(strength))
+    factor = share * ratio / (1.0 + ratio)
+    return np.exp(power) - np.expm1(power) / (1.0 + ratio * shares_corrected(strength)) / (1.0 + factor)
 
 
 def _log_power(t: np.ndarray, ratio: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -129,35 +152,37 @@ def _log_power(t: np.ndarray, ratio: np.ndarray, share: np.ndarray) -> np.ndarra
     return np.multiply(t, log, out=np.zeros(t.shape), where=t > 0.0)
 
 
-def replace(generations: int, synthetic_ratio: float = 1.0) -> np.ndarray:
-    r"""$1 + t/\lambda$, float64 (generations + 1,).
+def replace(generations: int, synthetic_ratio: float = 1.0, correction_strength: float = 0.0) -> np.ndarray:
+    r"""$1 + t/\lambda$, or with correction $a^{2t} + (1-a^{2t})/(\lambda(1-a^2))$, float64 (generations + 1,).
 
     >>> replace(3).tolist()
     [1.0, 2.0, 3.0, 4.0]
     """
-    return risk("replace", generations, synthetic_ratio)
+    return risk("replace", generations, synthetic_ratio, correction_strength)
 
 
-def accumulate(generations: int, synthetic_ratio: float = 1.0) -> np.ndarray:
-    r"""$1 + \sum_{s=1}^t \lambda/(1+s\lambda)^2$, float64 (generations + 1,).
+def accumulate(generations: int, synthetic_ratio: float = 1.0, correction_strength: float = 0.0) -> np.ndarray:
+    r"""$1 + \sum_{s=1}^t \lambda/(1+s\lambda)^2$, with correction see `accumulated_risk`; float64 (generations + 1,).
 
     >>> accumulate(2).round(4).tolist()
     [1.0, 1.25, 1.3611]
     """
-    return risk("accumulate", generations, synthetic_ratio)
+    return risk("accumulate", generations, synthetic_ratio, correction_strength)
 
 
-def accumulate_subsample(generations: int) -> np.ndarray:
-    r"""Equal numbers of real and synthetic rows a generation, as many rows drawn from the pool as there are real ones.
+def accumulate_subsample(
+    generations: int, synthetic_ratio: float = 1.0, correction_strength: float = 0.0
+) -> np.ndarray:
+    r"""As many rows as there are real ones, drawn without replacement from all rows so far.
 
-    With k = t + 1 batches in the pool, $V_1 = 1$, $V_k = V_{k-1} + (2 - \tfrac1{k-1})/k^2$ and the risk
-    $V_k + 1 - 1/k = 3\sum_{j\le k} 1/j^2 - 2$: the pool's own error, and that of the subset drawn from it without
-    replacement. Too high for few rows, whose pool varies less (t = 1: by $\frac1{8n-4}$, 5 % at n = 2).
+    The risk is the pool's own error and that of the subset, which its own rows pass on: $3\sum_{j\le t+1} 1/j^2 - 2$
+    for $\lambda = 1$ without correction. Too high for few rows, whose pool varies less (t = 1: by $\frac1{8n-4}$, 5 %
+    at n = 2, for $\lambda = 1$).
 
     >>> accumulate_subsample(1).round(6).tolist()
     [1.0, 1.75]
     """
-    return risk("accumulate_subsample", generations, 1.0)
+    return risk("accumulate_subsample", generations, synthetic_ratio, correction_strength)
 
 
 def fixed_real(generations: int, synthetic_ratio: float, correction_strength: float = 0.0) -> np.ndarray:
@@ -194,9 +219,9 @@ def fixed_real_peak(synthetic_ratio: float, correction_strength: float = 0.0) ->
     return min((before, before + 1.0), key=lambda t: abs(factor**t - at))  # a quadratic is symmetric about its peak
 
 
-def fresh_real(generations: int, synthetic_ratio: float) -> np.ndarray:
+def fresh_real(generations: int, synthetic_ratio: float, correction_strength: float = 0.0) -> np.ndarray:
     r"""New real rows in every generation, pooled with $\lambda$ synthetic rows per real row."""
-    return risk("fresh_real", generations, synthetic_ratio)
+    return risk("fresh_real", generations, synthetic_ratio, correction_strength)
 
 
 def fresh_real_weighted(generations: int, real_weight: float, synthetic_ratio: float = 1.0) -> np.ndarray:
