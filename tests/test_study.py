@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -235,6 +236,22 @@ def test_a_problem_has_the_line_of_its_field(tmp_path, old, new, options, expect
     with pytest.raises(SpecError) as error:
         Study.read(path, **options)
     assert str(error.value).endswith(expected)
+
+
+def test_a_missing_file_of_real_rows_has_its_line(tmp_path):
+    """Before anything is computed: the base's file is there, that of an arm is not."""
+    np.save(tmp_path / "there.npy", np.zeros((30, 2)))
+    arms = [{"name": "none"}, {"name": "other", "set": {"data": {"path": str(tmp_path / "gone.npy")}}}]
+    base = {"data": {"kind": "arrays", "path": str(tmp_path / "there.npy")}, "generator": "gaussian", "generations": 1}
+    path = tmp_path / "files.yaml"
+    path.write_text(yaml.safe_dump({"name": "files", "seeds": [0], "base": base, "arms": arms}, sort_keys=False))
+    (line,) = [i for i, text in enumerate(path.read_text().splitlines(), 1) if "gone.npy" in text]
+    Study.read(path)
+    with pytest.raises(SpecError) as caught:
+        Study.read(path, with_files=True)
+    assert str(caught.value) == (
+        f"arm 'other': data.path: {tmp_path / 'gone.npy'}: no such file, in {path.name} line {line}"
+    )
 
 
 def test_a_problem_of_an_experiment_has_its_line(tmp_path):

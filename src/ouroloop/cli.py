@@ -215,7 +215,7 @@ def study(
     if not name:
         print("\n".join(study_names()))
         return
-    checked = Study.read(name, quick=quick, overrides=set_ or [])
+    checked = Study.read(name, quick=quick, overrides=set_ or [], with_files=True)
     target = out or Path("runs") / (checked.name + ("-quick" if quick else ""))
     if fresh:
         remove_study(target)

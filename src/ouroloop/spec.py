@@ -149,13 +149,25 @@ class Spec(BaseModel):
         changed = apply_overrides(file.data or {}, overrides)
         file = file.overridden(override_paths(overrides))
         spec = cls.from_mapping(changed, file=file)
-        places = [
-            ("data", field) for field in ("path", "held_out_path") if with_files and spec.data["kind"] == "arrays"
-        ]
-        missing = [(at, spec.data[at[1]]) for at in places if not Path(spec.data[at[1]] or ".").expanduser().exists()]
-        if missing:
-            raise SpecError("\n".join(problem_line(at, f"{name}: no such file", file) for at, name in missing))
+        if with_files:
+            spec.check_files(file)
         return spec
+
+    def check_files(self, file: YamlFile | None = None) -> None:
+        """Refuse files of real rows that are not there, of data sets that are nothing but files.
+
+        Args:
+            file: where the specification is from, for the line in the message.
+
+        Raises:
+            SpecError: one line per missing file.
+        """
+        if self.data["kind"] != "arrays":
+            return
+        given = [(field, self.data[field]) for field in ("path", "held_out_path")]
+        missing = [(field, name) for field, name in given if not Path(name or ".").expanduser().exists()]
+        if missing:
+            raise SpecError("\n".join(problem_line(("data", f), f"{n}: no such file", file) for f, n in missing))
 
     def resolved(self) -> dict[str, Any]:
         """Plain data with every default filled in."""

@@ -68,8 +68,20 @@ class Study(BaseModel):
         return seeds
 
     @classmethod
-    def read(cls, source: Path | str, *, quick: bool = False, overrides: Sequence[str] = ()) -> Study:
-        """Read a study by name or path; `overrides` go to the base, for example ``generations=3``."""
+    def read(
+        cls, source: Path | str, *, quick: bool = False, overrides: Sequence[str] = (), with_files: bool = False
+    ) -> Study:
+        """Read a study by name or path.
+
+        Args:
+            source: the name of a bundled study, or a YAML file.
+            quick: take its small version.
+            overrides: for the base, for example ``generations=3``.
+            with_files: whether the files of real rows that it names must be there.
+
+        Raises:
+            SpecError: one line per problem: field, what is wrong, file and line; or a file is not there.
+        """
         file = find_study(source)
         if not isinstance(file.data, dict):
             raise SpecError(f"a study is a mapping of fields{file.where(())}")
@@ -93,12 +105,14 @@ class Study(BaseModel):
         if len(set(names)) != len(names):
             raise SpecError(f"arms: two have the same name{file.where(('arms',))}")
         for arm in study.arms:
-            study.spec(arm, study.seeds[0], file=file)
+            study.spec(arm, study.seeds[0], file=file, with_files=with_files)
         study._source = {"study": str(source), "quick": quick, "set": list(overrides)}
         return study
 
-    def spec(self, arm: Arm, seed: int, *, file: YamlFile | None = None) -> Spec | ExperimentSpec:
-        """The checked specification of one arm and seed."""
+    def spec(
+        self, arm: Arm, seed: int, *, file: YamlFile | None = None, with_files: bool = False
+    ) -> Spec | ExperimentSpec:
+        """The checked specification of one arm and seed; `with_files`: the files of real rows are there."""
         fixed = {"seed", "name", "arm"} & {*self.base, *arm.set}
         if fixed:
             raise SpecError(
@@ -109,7 +123,10 @@ class Study(BaseModel):
         if file is not None:
             file = file.below(("base",), ("arms", self.arms.index(arm), "set"))
         try:
-            return kind.from_mapping(mapping, file=file)
+            spec = kind.from_mapping(mapping, file=file)
+            if with_files and isinstance(spec, Spec):
+                spec.check_files(file)
+            return spec
         except SpecError as error:
             raise SpecError("\n".join(f"arm '{arm.name}': {text}" for text in str(error).splitlines())) from error
 
