@@ -95,13 +95,14 @@ class TestCreate:
     @pytest.mark.parametrize("exist_ok", [True, False])
     def test_another_fingerprint_is_refused_by_field(self, tmp_path: Path, exist_ok: bool) -> None:
         make(tmp_path / "run")
-        other = {"regime": {"kind": "replace", "synthetic_ratio": 0.5}, "metrics": ["fid"], "new": None}
+        other = {"regime": {"kind": "replace", "synthetic_ratio": 0.5}, "metrics": ["fid"], "new": 1, "later": None}
         with pytest.raises(StoreError) as caught:
             make(tmp_path / "run", exist_ok=exist_ok, fingerprint=other)
         text = str(caught.value)
         assert "regime.synthetic_ratio: got 0.5, stored 1.0" in text
         assert "metrics: got ['fid'], stored ['fid', 'w2']" in text
-        assert "new: got None, stored '(absent)'" in text
+        assert "new: got 1, stored '(absent)'" in text
+        assert "later" not in text  # an option that the run's version did not have, left alone
         assert "seed: got '(absent)', stored 3" in text
         assert "kind" not in text
         assert "or delete the folder, which holds no generation yet" in text

@@ -72,11 +72,17 @@ def find_runs(path: Path, depth: int = 4) -> list[Path]:
 
 
 def differing_fields(got: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
-    """One text a field in which two fingerprints differ: its dotted name, what was got, what is stored."""
+    """One text a field in which two fingerprints differ: its dotted name, what was got, what is stored.
+
+    A field that is null in one and absent in the other is the same: an option that another version does not have.
+    """
     ours, theirs = flatten(plain(got, "fingerprint")), flatten(stored)
     names = [*ours, *(name for name in theirs if name not in ours)]
     pairs = ((name, ours.get(name, _ABSENT), theirs.get(name, _ABSENT)) for name in names)
-    return [f"{name}: got {a!r}, stored {b!r}" for name, a, b in pairs if not same(a, b)]
+    unset = (_ABSENT, None)
+    return [
+        f"{name}: got {a!r}, stored {b!r}" for name, a, b in pairs if not same(a, b) and not (a in unset and b in unset)
+    ]
 
 
 def write_run_files(
