@@ -95,11 +95,11 @@ class Question:
     def _loops(self, answers: list[Answer]) -> Any:
         title = f"risk at most {self.factor:.4g} times that of the real data up to generation {self.generations}"
         title = f"{title}, ratio {self.synthetic_ratio:g}"
+        title += f", correction strength {self.correction_strength:g}" if self.correction_strength else ""
         table = text_table(title, "regime", "risk", "breaks at", "synthetic_ratio may be", "strength needed")
         for answer in answers:
-            strength = "not known" if answer.strength is None else number_text(answer.strength)
             ratios = self._several([_interval(pair) for pair in answer.ratios])
-            table.add_row(answer.regime, number_text(answer.risk), _breaks(answer), ratios, strength)
+            table.add_row(answer.regime, number_text(answer.risk), _breaks(answer), ratios, _strength(answer))
         return table
 
     def _in_rows(self, answers: list[Answer]) -> Any:
@@ -169,6 +169,12 @@ def _breaks(answer: Answer) -> str:
     if answer.breaks_at is None:
         return "unknown" if math.isnan(answer.risk) else "never"
     return f"{answer.breaks_at} ({answer.breaks_by})"
+
+
+def _strength(answer: Answer) -> str:
+    if answer.strength is None:
+        return "not known"
+    return "none finite" if math.isinf(answer.strength) else number_text(answer.strength)
 
 
 def _interval(pair: Interval) -> str:

@@ -123,8 +123,6 @@ def test_without_synthetic_rows_the_risk_is_that_of_the_real_ones():
     for answer in planner.plan(1.5, 5, 0.0):
         assert answer.risk == (math.inf if answer.regime == "replace" else 1.0)
         assert answer.breaks_at == (1 if answer.regime == "replace" else None)
-    subsample = next(a for a in planner.plan(1.5, 5, 0.0) if a.regime == "accumulate_subsample")
-    assert subsample.ratios == ((0.0, 0.0),)
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,51 @@ def test_a_gaussian_with_fitted_mean_and_variance(agrees, regime, n, k, t):
     agrees(simulate, finite_risk("gaussian", regime, t, n, 3, 2.0, k / n, **options))
 
 
+@pytest.mark.parametrize(("strength", "stretch"), [(0.0, 1.0), (0.7, 1.0), (0.0, 1.4), (0.4, 0.7)])
+@pytest.mark.parametrize(("n", "k", "t"), [(8, 4, 3), (5, 12, 2), (12, 12, 4), (6, 1, 5), (10, 25, 1)])
+def test_a_gaussian_of_subsets(agrees, n, k, t, strength, stretch):
+    """As many rows as there are real ones, drawn anew from all so far for every fit."""
+
+    def simulate(seed):
+        rng = np.random.default_rng([seed, n, k, t])
+        pool = rng.normal(size=(2 * TRIALS, n))
+        subset = pool
+        for _ in range(t):
+            spread = np.sqrt(stretch * subset.var(axis=1))[:, None]
+            drawn = subset.mean(axis=1)[:, None] + spread * rng.normal(size=(2 * TRIALS, k))
+            corrected = rng.random(drawn.shape) < strength / (1.0 + strength)
+            pool = np.hstack([pool, np.where(corrected, rng.normal(size=drawn.shape), drawn)])
+            order = np.argsort(rng.random(pool.shape), axis=1)[:, :n]
+            subset = np.take_along_axis(pool, order, axis=1)
+        return subset.mean(axis=1) ** 2
+
+    options = {"correction_strength": strength, "sampler_distortion": stretch}
+    agrees(simulate, finite_risk("gaussian", "accumulate_subsample", t, n, 1, 1.0, k / n, **options))
+
+
+@pytest.mark.parametrize("n", [2, 5, 60])
+def test_subsets_of_as_many_synthetic_as_real_rows_have_a_law_of_their_own(n):
+    """`gaussian.mean_squared_error` tabulates a product; steps must end where it does."""
+    for t in (1, 2, 30, 400):
+        close = finite_risk("gaussian", "accumulate_subsample", t, n, 1, 1.0, correction_strength=1e-13)
+        assert close == pytest.approx(gaussian.mean_squared_error("accumulate_subsample", t + 1, n), rel=1e-9)
+
+
+@pytest.mark.parametrize(("n", "k", "t", "p"), NEW_INPUTS[::3])
+@pytest.mark.parametrize("regime", ["replace", "accumulate", "accumulate_subsample"])
+def test_least_squares_on_rows_of_the_truth(agrees, regime, n, k, t, p):
+    """Perfect correction leaves rows that no model had a part in, so that one fit is all there is."""
+    size = {"replace": k, "accumulate": n + t * k, "accumulate_subsample": n}[regime]
+
+    def simulate(seed):
+        rng = np.random.default_rng([seed, n, k, t, p, 9])
+        x = rng.normal(size=(TRIALS, size, p))
+        return (least_squares(x, rng.normal(size=(TRIALS, size, 1))) ** 2).sum(axis=(1, 2))
+
+    law = finite_risk("least_squares", regime, t, n, p, 1.0, k / n, correction_strength=math.inf)
+    agrees(simulate, law)
+
+
 @pytest.mark.parametrize("regime", rows.REGIMES)
 @pytest.mark.parametrize(("n", "k"), [(1, 5), (2, 3), (7, 60), (50, 1), (1000, 400)])
 def test_a_gaussian_is_what_the_law_of_whole_loops_says(regime, n, k):

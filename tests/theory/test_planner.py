@@ -15,9 +15,9 @@ from ouroloop.theory.finite_risk import finite_risk
 def risk_of_a_mean(regime, generations, ratio, strength=0.0):
     """E|error|^2 of a mean in units of one real sample's, by propagating weights of independent noise terms."""
     share = 1.0 / (1.0 + strength)
-    model = np.zeros(generations + 2)  # weight of every noise source: real sample, then one a generation
+    model = np.zeros(2 * generations + 1)  # weight of every noise source: real sample, then two a generation
     model[0] = 1.0
-    variance = np.zeros(generations + 2)
+    variance = np.zeros(2 * generations + 1)
     variance[0] = 1.0
     past = []
     for t in range(1, generations + 1):
@@ -31,37 +31,45 @@ def risk_of_a_mean(regime, generations, ratio, strength=0.0):
             model = drawn
         elif regime == "fixed_real":
             model = (real + ratio * drawn) / (1.0 + ratio)
+        elif regime == "fresh_real":
+            variance[generations + t] = 1.0
+            model = (np.eye(len(model))[generations + t] + ratio * drawn) / (1.0 + ratio)
         elif regime == "accumulate":
             past.append(drawn)
             model = (real + ratio * sum(past)) / (1.0 + ratio * len(past))
+        elif regime == "accumulate_subsample":  # the subset's own error is a source of variance 1 - 1/pool
+            past.append(drawn)
+            subset = np.eye(len(model))[generations + t]
+            variance[generations + t] = 1.0 - 1.0 / (1.0 + ratio * len(past))
+            model = (real + ratio * sum(past)) / (1.0 + ratio * len(past)) + subset
     return float((model**2 * variance).sum())
 
 
-@pytest.mark.parametrize("regime", ["replace", "fixed_real", "accumulate"])
+REGIMES = ["replace", "fixed_real", "accumulate", "accumulate_subsample", "fresh_real"]
+
+
+@pytest.mark.parametrize("regime", REGIMES)
 @pytest.mark.parametrize("budget", [1.2, 1.4, 3.0])
-@pytest.mark.parametrize("generations", [1, 4, 30])
-def test_allowed_ratios_are_those_whose_risk_is_within_the_budget(regime, budget, generations):
-    intervals = planner.allowed_ratios(regime, budget, generations)
+@pytest.mark.parametrize(("generations", "strength"), [(1, 0.0), (4, 0.0), (30, 0.0), (12, 0.05), (12, 1.0)])
+def test_allowed_ratios_are_those_whose_risk_is_within_the_budget(regime, budget, generations, strength):
+    intervals = planner.allowed_ratios(regime, budget, generations, strength)
     for ratio in np.geomspace(1e-3, 1e3, 37):
         inside = any(low <= ratio <= high for low, high in intervals)
-        risk = risk_of_a_mean(regime, generations, ratio)
+        risk = max(risk_of_a_mean(regime, t, ratio, strength) for t in range(1, generations + 1))
         if abs(risk - budget) > 1e-6:
             assert inside == (risk < budget), (ratio, risk)
 
 
-@pytest.mark.parametrize("regime", ["replace", "fixed_real", "accumulate"])
+@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("strength", [0.0, 0.02, 0.5])
 @pytest.mark.parametrize(("budget", "ratio"), [(1.1, 0.3), (1.45, 1.0), (1.6, 2.0), (2.5, 1.0)])
-def test_the_breaking_generation(regime, budget, ratio):
-    found = planner.breaks_at(regime, budget, ratio)
-    over = [t for t in range(1, 61) if risk_of_a_mean(regime, t, ratio) > budget]
+def test_the_breaking_generation(regime, budget, ratio, strength):
+    found = planner.breaks_at(regime, budget, ratio, strength)
+    over = [t for t in range(1, 61) if risk_of_a_mean(regime, t, ratio, strength) > budget]
     if over:
         assert found == over[0]
     else:
         assert found is None or found > 60
-
-
-def worst(generations, ratio, strength):
-    return max(risk_of_a_mean("fixed_real", t, ratio, strength) for t in range(1, generations + 1))
 
 
 @pytest.mark.parametrize(
@@ -78,21 +86,6 @@ def test_a_risk_that_rises_and_falls_again_breaks_on_its_way(budget, ratio, stre
     assert not any(low <= ratio <= high for low, high in planner.allowed_ratios("fixed_real", budget, 120, strength))
 
 
-@given(budget=st.floats(1.01, 3.0), ratio=st.floats(0.05, 20.0), generations=st.integers(1, 25), s2=st.floats(0.5, 3.0))
-@settings(max_examples=60, deadline=None)
-def test_needed_strength_is_the_least_that_does(budget, ratio, generations, s2):
-    strength = planner.needed_strength(budget, generations, ratio, s2)
-    assert strength >= 0.0
-    if math.isinf(strength):
-        return
-    assert worst(generations, ratio, strength) <= budget + 1e-9
-    assert stability.distortion_is_stable(s2, ratio, strength)
-    less = 0.98 * strength - 1e-6
-    if less > 0.0:
-        enough = worst(generations, ratio, less) <= budget - 1e-12
-        assert not (enough and stability.distortion_is_stable(s2, ratio, less))
-
-
 def test_a_plan_is_sorted_and_names_what_is_unstable():
     answers = planner.plan(1.5, 20, 2.5, sampler_distortion=1.5)
     risks = [a.risk for a in answers if not math.isnan(a.risk)]
@@ -101,7 +94,6 @@ def test_a_plan_is_sorted_and_names_what_is_unstable():
     assert "unstable" in fixed.note
     assert fixed.strength is not None
     assert fixed.strength > 0.0
-    assert math.isnan(next(a for a in answers if a.regime == "accumulate_subsample").risk)
 
 
 @pytest.mark.parametrize(("s2", "strength"), [(1.5, 0.0), (2.5, 0.0), (2.5, 0.7)])
@@ -110,12 +102,12 @@ def test_nothing_is_promised_of_an_unstable_loop(s2, strength):
         answers = {
             a.regime: a for a in planner.plan(1.9, 5, ratio, correction_strength=strength, sampler_distortion=s2)
         }
-        for regime, gamma in (("fixed_real", strength), ("fresh_real", 0.0)):
-            stable = stability.distortion_is_stable(s2, ratio, gamma)
+        for regime in ("fixed_real", "fresh_real"):
+            stable = stability.distortion_is_stable(s2, ratio, strength)
             assert math.isnan(answers[regime].risk) != stable
             assert ("unstable" in answers[regime].note) != stable
             for low, high in answers[regime].ratios:
-                assert stability.distortion_is_stable(s2, (low + high) / 2, gamma)
+                assert stability.distortion_is_stable(s2, (low + high) / 2, strength)
         assert math.isnan(answers["replace"].risk)
         assert answers["replace"].ratios == ()
         assert "grows as t^" in answers["accumulate"].note
@@ -127,11 +119,13 @@ def test_nothing_is_promised_of_an_unstable_loop(s2, strength):
     budget=st.floats(1.0001, 1e6),
     strength=st.sampled_from([0.0, 1e-6, 5.0, math.inf]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_extreme_arguments_give_answers(ratio, generations, budget, strength):
     for answer in planner.plan(budget, generations, ratio, correction_strength=strength):
-        assert answer.regime == "accumulate_subsample" or not math.isnan(answer.risk)
+        assert not math.isnan(answer.risk)
         assert all(0.0 <= low <= high for low, high in answer.ratios)
+        assert answer.strength is not None
+        assert answer.strength >= 0.0
 
 
 @pytest.mark.parametrize("budget", [1.0, 0.5, math.nan, math.inf])
@@ -193,13 +187,3 @@ def test_rows_that_do_not_determine_a_model_are_promised_nothing():
         assert math.isnan(answer.risk)
         assert answer.ratios == ()
         assert (answer.law, answer.breaks_at, answer.within, answer.strength) == ("", None, None, None)
-
-
-def test_strength_for_given_rows_is_the_least_that_does():
-    found = next(
-        a for a in planner.plan(1.2, 8, 2.0, n_real=10, model="gaussian", dimension=1) if a.regime == "fixed_real"
-    )
-    assert found.strength is not None
-    for strength, enough in ((found.strength * 1.001, True), (found.strength * 0.999, False)):
-        worst = max(exactly("gaussian", "fixed_real", t, 10, 1, 20, correction_strength=strength) for t in range(1, 9))
-        assert (worst <= 1.2) == enough

@@ -167,8 +167,8 @@ def test_any_ratio_gives_a_finite_curve_that_starts_at_1(regime, ratio, last):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: risk.risk("accumulate_subsample", 5, 2.0), "no closed risk"),
-        (lambda: risk.risk("replace", 5, 1.0, 0.5), "no closed risk"),
+        (lambda: risk.risk("accumulate_subsample", 5, -2.0), "synthetic_ratio"),
+        (lambda: risk.risk("replace", 5, 1.0, -0.5), "correction_strength"),
         (lambda: risk.risk("nonsense", 5, 1.0), "regime: must be one of"),
         (lambda: risk.fresh_real_weighted(5, 1.5), "real_weight"),
         (lambda: risk.fresh_real_weighted(5, 0.5, 0.0), "synthetic_ratio"),

@@ -18,6 +18,8 @@ Source:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from ouroloop.theory.arguments import shares_corrected
@@ -29,7 +31,8 @@ _FIRST = 100  # generations that are stepped; beyond them the series below are e
 
 def accumulate(t: np.ndarray, ratio: np.ndarray, strength: np.ndarray) -> np.ndarray:
     """$P_t^2 + N_t$ of arrays of one shape, already checked."""
-    return sum(_parts(t, ratio, strength))
+    kept, noise = _parts(t, ratio, strength)
+    return kept + noise
 
 
 def accumulate_subsample(t: np.ndarray, ratio: np.ndarray, strength: np.ndarray) -> np.ndarray:
@@ -45,13 +48,15 @@ def worst_generation(regime: str, last: int, ratios: np.ndarray, strength: float
         regime: accumulate or accumulate_subsample. last: at least 1.
         ratios: float64 (m,), of synthetic rows. strength: gamma, finite or infinite.
     """
-    x, strengths = 1.0 / np.maximum(ratios, 1e-300), np.full(ratios.shape, strength)
-    corrected = shares_corrected(strengths)
+    x, c = 1.0 / np.maximum(ratios, 1e-300), shares_corrected(np.full(ratios.shape, strength))
+    first = [(np.ones(ratios.shape), np.zeros(ratios.shape)), *_steps(x, c, min(last, _FIRST))]
+    table = np.array([noise if regime == "accumulate_subsample" else kept + noise for kept, noise in first])
 
     def rises(t: np.ndarray) -> np.ndarray:  # from generation t - 1 to t
-        kept, noise = _parts(t - 1.0, ratios, strengths)
-        before = noise if regime == "accumulate_subsample" else kept + noise
-        return before * corrected * (2.0 * (t / x + 1.0) - corrected / x) < 1.0
+        before = np.take_along_axis(table, np.minimum(t - 1.0, len(table) - 1.0).astype(np.int64)[None], axis=0)[0]
+        decay, added = _later(np.maximum(t - 1.0, _FIRST), x, c)
+        before = np.where(t - 1.0 > _FIRST, decay * before + added, before)
+        return before * c * (2.0 * (t / x + 1.0) - c / x) < 1.0
 
     low, high = np.ones(ratios.shape), np.full(ratios.shape, float(last))
     low = np.where(rises(high), high, low)
@@ -69,13 +74,21 @@ def _parts(t: np.ndarray, ratio: np.ndarray, strength: np.ndarray) -> tuple[np.n
             return np.ones(t.shape), _uncorrected(t, ratio)
         c, x = shares_corrected(strength), 1.0 / np.maximum(ratio, 1e-300)
         kept, noise = np.ones(t.shape), np.zeros(t.shape)
-        for s in range(1, int(min(t.max(initial=0.0), _FIRST)) + 1):
-            factor = np.where(s <= t, 1.0 - c / (s + x), 1.0)
-            kept, noise = factor * kept, factor**2 * noise + np.where(s <= t, x / (s + x) / (s + x), 0.0)
+        for s, (left, gathered) in enumerate(_steps(x, c, int(min(t.max(initial=0.0), _FIRST))), 1):
+            kept, noise = np.where(s <= t, left, kept), np.where(s <= t, gathered, noise)
         decay, added = _later(np.maximum(t, _FIRST), x, c)
         far = t > _FIRST
-        kept, noise = np.where(far, decay, 1.0) * kept**2, np.where(far, decay * noise + added, noise)
+        kept, noise = np.where(far, decay, 1.0) * kept, np.where(far, decay * noise + added, noise)
         return kept, np.where(strength > 0.0, noise, _uncorrected(t, ratio))
+
+
+def _steps(x: np.ndarray, c: np.ndarray, last: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """$P_s^2$ and $N_s$ for s = 1 to the last."""
+    kept, noise = np.ones(x.shape), np.zeros(x.shape)
+    for s in range(1, last + 1):
+        factor = (1.0 - c / (s + x)) ** 2
+        kept, noise = factor * kept, factor * noise + x / (s + x) / (s + x)
+        yield kept, noise
 
 
 def _uncorrected(t: np.ndarray, ratio: np.ndarray) -> np.ndarray:
@@ -97,7 +110,7 @@ def _later(t: np.ndarray, x: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.
     end = start * np.exp(log)
     kappa, a = c * (1.0 - c * c) / 12.0, (1.0 - c) * (3.0 - c * c) / (12.0 * (3.0 - 2.0 * c))
     power = np.exp(-2.0 * c * log)
-    series = np.divide(np.expm1(p * log), p, out=log.copy(), where=p != 0.0)
-    series += a * np.expm1((p - 2.0) * log) / start / start
+    integral = np.divide(np.expm1(p * log), p, out=np.array(log), where=p != 0.0)
+    series = integral + a * np.expm1((p - 2.0) * log) / start / start
     bend = np.exp(-kappa / end / end)
     return power * bend * np.exp(kappa / start / start), power * bend * x / start * series

@@ -78,7 +78,8 @@ def shares_of_model(correction_strength: npt.ArrayLike) -> np.ndarray:
 def shares_corrected(correction_strength: npt.ArrayLike) -> np.ndarray:
     r"""$\gamma/(1+\gamma)$, of small $\gamma$ with all its digits; 1 for gamma = inf."""
     strength = numbers("correction_strength", correction_strength, inf=True)
-    return np.where(np.isinf(strength), 1.0, strength / (1.0 + np.minimum(strength, 1e300)))
+    with np.errstate(divide="ignore", over="ignore"):
+        return 1.0 / (1.0 + 1.0 / strength)
 
 
 def numbers(

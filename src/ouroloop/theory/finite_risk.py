@@ -9,8 +9,10 @@ With n real rows, k synthetic rows a generation, p parameters, noise variance $\
 * least squares, the same inputs with new labels: fixed_real and fresh_real with a whole `synthetic_ratio`. Synthetic
   rows are the real rows' inputs, labelled again; fresh real rows are these inputs with new labels of the truth. Rows
   with inputs of their own have another risk, which for many rows is the same.
+* least squares with perfect correction, $\gamma = \infty$: one fit to rows of the truth, all of which have inputs of
+  their own: replace $c_k$, accumulate $c_{n+tk}$, accumulate_subsample $c_n$.
 * a Gaussian whose mean and covariance are fitted: every regime, with ideal correction and a distorted sampler too
-  (`gaussian_rows`); accumulate_subsample with as many synthetic as real rows.
+  (`gaussian_rows`).
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ def finite_risk(
         generation: t >= 0; 0 is the model of the real data.
         n_real, dimension, noise_variance: see `budget.real_risk`.
         synthetic_ratio: synthetic rows per real row, rounded up to whole rows.
-        correction_strength, sampler_distortion: other than 0 and 1 for the Gaussian alone.
+        correction_strength, sampler_distortion: other than 0 (or infinity) and 1 for the Gaussian alone.
 
     Raises:
         SpecError: an argument out of its range.
@@ -108,6 +110,9 @@ def unit_risks(
     elif regime == "real_only" or (strength == 0.0 and stretch == 1.0):
         for row, t in ((row, t) for row, t in enumerate(generations) if t):
             found[row, some] = _least_squares(regime, t, n, p, drawn[some])
+    elif math.isinf(strength):
+        for row, t in ((row, t) for row, t in enumerate(generations) if t):
+            found[row, some] = _corrected_least_squares(regime, t, n, p, drawn[some])
     found[np.asarray(generations) == 0] = own
     return found
 
@@ -123,6 +128,13 @@ def _least_squares(regime: str, t: int, n: int, p: int, k: np.ndarray) -> np.nda
     if regime in ("fixed_real", "fresh_real"):
         return np.where(k % n == 0, own * np.asarray(risk.multiplier(regime, t + 1, k / n)), np.nan)
     return np.full(k.shape, np.nan)
+
+
+def _corrected_least_squares(regime: str, t: int, n: int, p: int, k: np.ndarray) -> np.ndarray:
+    rows_of_truth = {"replace": k, "accumulate": n + t * k, "accumulate_subsample": np.full(k.shape, float(n))}
+    if regime not in rows_of_truth:
+        return np.full(k.shape, np.nan)
+    return np.asarray(one_fit_risk(rows_of_truth[regime], p, 1.0))
 
 
 def _steps(t: int, n: int, p: int, k: np.ndarray) -> np.ndarray:

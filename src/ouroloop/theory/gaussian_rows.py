@@ -9,7 +9,10 @@ $$ E m'\bar x = \tfrac{1-r}{n} + r a\,E m\bar x, \qquad E v' = 1 - r + r q - E m
 $$ E m'^2 = \tfrac{(1-r)^2}{n} + 2 r (1-r) a\,E m\bar x + r^2 a^2 E m^2 + \tfrac{r^2}{k}(q - a^2 E m^2), $$
 
 with the terms of $\bar x$ for fixed_real alone. accumulate is stepped; without correction and with a faithful sampler
-it is the product $1 - E m_t^2 = (1-\frac1n)\prod_{i\le t}(1-k/N_i^2)$.
+it is the product $1 - E m_t^2 = (1-\frac1n)\prod_{i\le t}(1-k/N_i^2)$. accumulate_subsample is stepped, too, by the
+mean C of the products of two of the N rows so far and the mean M of their squares: $E m^2 = M/n + (1-1/n)C$ of a model
+of n of them, $E v = M - E m^2$, a new row's product with an old one is $a(M/N + (1-1/N)C)$ on average and with another
+new one $a^2 E m^2$.
 """
 
 from __future__ import annotations
@@ -34,8 +37,9 @@ def mean_squares(
 
     Args:
         regime: of `finite_risk.REGIMES`.
-        generations: of a run, ascending; accumulating ones with correction or a distorted sampler, and
-            linear_accumulate, up to `rows.MAX_GENERATIONS`.
+        generations: of a run, ascending; accumulating ones with correction or a distorted sampler,
+            accumulate_subsample but for as many synthetic as real rows, and linear_accumulate, up to
+            `rows.MAX_GENERATIONS`.
         n: real rows. drawn: float64 (m,), whole numbers of synthetic rows, at least 1.
         strength, stretch: gamma of the ideal corrector, and s^2 of the sampler.
     """
@@ -48,6 +52,8 @@ def mean_squares(
     elif regime in ("replace", "fixed_real", "fresh_real"):
         found = _memoryless(regime, generations, n, drawn, a, stretch)
     elif regime == "accumulate_subsample":
+        known = [t for t in generations if t <= rows.MAX_GENERATIONS]
+        found[: len(known)] = _subsampled(known, n, drawn, a, stretch)
         for row, t in enumerate(generations):
             if plain and t <= MAX_SUBSAMPLED:
                 found[row, drawn == n] = gaussian.mean_squared_error(regime, t + 1, n)
@@ -121,6 +127,27 @@ def _accumulated(generations: Sequence[int], n: int, k: np.ndarray, a: float, st
                 square = kept**2 * square + share**2 / k * (row - a * a * square)
                 second = second + share * (row - second)
                 total = total + k
+            if t in wanted:
+                found[wanted[t]] = square
+    return np.where(np.isfinite(found), found, np.inf)
+
+
+def _subsampled(generations: Sequence[int], n: int, k: np.ndarray, a: float, stretch: float) -> np.ndarray:
+    """Stepped: all rows so far, their mean square and mean product, and those that the next generation adds."""
+    total, second, product = np.full(len(k), float(n)), np.ones(len(k)), np.zeros(len(k))
+    square, wanted = np.full(len(k), 1.0 / n), {t: row for row, t in enumerate(generations)}
+    found = np.empty((len(generations), len(k)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for t in range(max(generations, default=-1) + 1):
+            if t:
+                row = a * (stretch * np.maximum(second - square, 0.0) + square) + 1.0 - a
+                cross = a * (second / total + (1.0 - 1.0 / total) * product)
+                size, share = total + k, k / (total + k)
+                old = (total / size) * ((total - 1.0) / (size - 1.0))
+                both, new = 2.0 * share * (total / (size - 1.0)), share * ((k - 1.0) / (size - 1.0))
+                product = old * product + both * cross + new * a * a * square
+                second = second + share * (row - second)
+                square, total = second / n + (1.0 - 1.0 / n) * product, size
             if t in wanted:
                 found[wanted[t]] = square
     return np.where(np.isfinite(found), found, np.inf)

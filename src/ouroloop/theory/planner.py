@@ -11,14 +11,15 @@ the rows of the real data and those that can be trained on, that limit is kept t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from ouroloop.errors import SpecError
 from ouroloop.theory.arguments import choice, number, whole
 from ouroloop.theory.budget import MODELS, most_ratio, rows_exceeded_at
-from ouroloop.theory.plan_notes import note
+from ouroloop.theory.needed_strength import needed_strength, stable_ratio
+from ouroloop.theory.plan_notes import note, strength_note
 from ouroloop.theory.risk_laws import FewRows, ManyRows
 from ouroloop.theory.rows import drawn
 
@@ -42,8 +43,8 @@ class Answer:
             with the risk.
         breaks_by: which of them: "risk", "rows", "risk and rows"; "" where nothing is known to break.
         within: whether no generation up to the last exceeds the budget; None where the risk is not known.
-        strength: least `correction_strength` that keeps the given ratio within the budget and the loop stable;
-            infinity where no finite one does, None where it is not known.
+        strength: `needed_strength` at the given ratio, whatever correction the question has: infinity where no finite
+            one will do, None where it is not known.
         note: what limits the answer.
     """
 
@@ -76,7 +77,7 @@ def plan(
         budget: allowed risk over that of the real data alone, above 1.
         generations: last generation that must stay within it, >= 1 (generation 0 is the model of the real data).
         synthetic_ratio: what the user would like to mix in.
-        correction_strength: of a corrector as good as real data; the law of many rows knows it for fixed_real only.
+        correction_strength: of a corrector as good as real data.
         sampler_distortion: s^2, the factor by which the sampler inflates the model's variance.
         n_real: real rows; needed where `rows` or `model` are given.
         rows: the most that a generation can be trained on, at least `n_real`; None: any number.
@@ -130,7 +131,7 @@ def _answer(
     room: tuple[int, int] | None,
 ) -> Answer:
     """One regime's; `room` is n_real and the rows that can be trained on."""
-    limit = _stable_ratio(regime, distortion, law.strength(regime))
+    limit = stable_ratio(regime, distortion, law.correction_strength)
     stable = ratio == 0.0 or ratio < limit
     kind = law.kind(regime, generations, ratio)
     known = stable or kind.startswith("exact")  # of an unstable loop the law of many rows says nothing
@@ -142,9 +143,11 @@ def _answer(
     breaks = [(t, by) for t, by in ((over, "risk"), (full, "rows")) if t is not None]
     first = min((t for t, _ in breaks), default=None)
     within = None if math.isnan(value) else over is None or over > generations
-    strength = 0.0 if within and stable else None
-    if regime == "fixed_real" and kind:
-        strength = needed_strength(budget, generations, ratio, distortion, law=law)
+    strength = needed_strength(budget, generations, ratio, distortion, regime=regime, law=law)
+    notes = (
+        note(law, regime, ratio, distortion, stable, kind),
+        strength_note(law, regime, generations, ratio, budget, strength),
+    )
     allowed = [(low, high) for low, high in allowed_ratios(regime, budget, generations, law=law) if low <= most]
     return Answer(
         regime=regime,
@@ -155,17 +158,8 @@ def _answer(
         breaks_by=" and ".join(by for t, by in breaks if t == first),
         within=within,
         strength=strength,
-        note=note(law, regime, ratio, distortion, stable, kind),
+        note="; ".join(filter(None, notes)),
     )
-
-
-def _stable_ratio(regime: str, distortion: float, strength: float) -> float:
-    """The ratio below which a distorted sampler's variance does not grow without bound; 0 where no ratio does."""
-    inflation = distortion - 1.0
-    if regime in ("fixed_real", "fresh_real"):
-        return math.inf if inflation <= strength else (1.0 + strength) / (inflation - strength)
-    grows = inflation > strength or inflation == strength > 0.0
-    return 0.0 if regime == "replace" and grows else math.inf
 
 
 def allowed_ratios(
@@ -179,7 +173,7 @@ def allowed_ratios(
         regime: a regime of `risk.multiplier`.
         budget: allowed risk multiplier.
         generations: last generation.
-        correction_strength: for fixed_real.
+        correction_strength: of the ideal corrector.
         law: in place of that of many rows with this strength.
 
     >>> [tuple(round(x, 3) for x in pair) for pair in allowed_ratios("replace", 2.0, 10)]
@@ -188,8 +182,6 @@ def allowed_ratios(
     [(0.0, 0.5)]
     """
     law = law or ManyRows(correction_strength=correction_strength)
-    if regime == "accumulate_subsample":
-        return tuple((r, r) for r in (0.0, 1.0) if law.worst(regime, generations, [r])[0] <= budget)
     grid = law.grid()
     fits = law.worst(regime, generations, grid) <= budget
     ends = [float(grid[0]), float(grid[-1])]
@@ -234,7 +226,7 @@ def breaks_at(
     def over(t: int) -> bool:  # in generation t or before it
         return bool(law.worst(regime, t, [synthetic_ratio])[0] > budget)
 
-    last = law.horizon(regime)
+    last = law.horizon(regime, synthetic_ratio)
     if over(1):
         return 1
     if not over(last):
@@ -245,42 +237,4 @@ def breaks_at(
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if over(middle) else (middle, high)
-    return high
-
-
-def needed_strength(
-    budget: float,
-    generations: int,
-    synthetic_ratio: float,
-    sampler_distortion: float = 1.0,
-    *,
-    law: ManyRows | None = None,
-) -> float:
-    r"""Least correction strength with which real data plus synthetic rows stay within the budget, and stable.
-
-    Stability asks for $\gamma > (\lambda(s^2-1)-1)/(1+\lambda)$; the risk falls with $\gamma$.
-
-    >>> needed_strength(1.6, 100, 5.0), round(needed_strength(1.2, 100, 5.0), 3)
-    (0.0, 0.029)
-    """
-    ratio = number("synthetic_ratio", synthetic_ratio)
-    excess = ratio * (number("sampler_distortion", sampler_distortion, above=True) - 1.0) - 1.0
-    floor = 0.0 if excess < 0.0 else excess / (1.0 + ratio) * (1.0 + 1e-12) + 1e-12  # stability is a strict bound
-
-    def fits(strength: float) -> bool:
-        corrected = replace(law or ManyRows(), correction_strength=strength)
-        return bool(corrected.worst("fixed_real", generations, [ratio])[0] <= budget)
-
-    if fits(floor):
-        return floor
-    if not fits(math.inf):
-        return math.inf
-    low, high = floor, max(1.0, 2.0 * floor)
-    while not fits(high):
-        if high > 1e12:
-            raise SpecError(f"budget: {budget} is met by a perfect corrector only")
-        low, high = high, 2.0 * high
-    for _ in range(80):
-        middle = (low + high) / 2.0
-        low, high = (low, middle) if fits(middle) else (middle, high)
     return high

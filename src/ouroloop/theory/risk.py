@@ -126,7 +126,7 @@ def inverse_squares(last: npt.ArrayLike) -> Values:
 
 def _replace(t: np.ndarray, ratio: np.ndarray, strength: np.ndarray) -> np.ndarray:
     share, left = shares_of_model(strength), shares_corrected(strength)
-    power = 2.0 * np.multiply(t, np.log(share), out=np.zeros(t.shape), where=t > 0.0)
+    power = -2.0 * np.multiply(t, np.log1p(strength), out=np.zeros(t.shape), where=t > 0.0)
     noise = np.divide(-np.expm1(power), left * (1.0 + share), out=t.copy(), where=left > _SMALL)
     return np.exp(power) + noise / ratio
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ouroloop.theory import risk
+from ouroloop.theory.accumulated_risk import worst_generation
 from ouroloop.theory.budget import real_risk
 from ouroloop.theory.finite_risk import unit_risks
 from ouroloop.theory.gaussian_rows import MAX_SUBSAMPLED
@@ -26,20 +27,21 @@ class ManyRows:
     """`risk.multiplier`: any model whose error is the average of its rows' errors, with many rows.
 
     Attributes:
-        correction_strength: of the ideal corrector; known for fixed_real.
+        correction_strength: of the ideal corrector.
     """
 
     correction_strength: float = 0.0
 
-    def strength(self, regime: str) -> float:
-        """Of the correction that the law knows."""
-        return self.correction_strength if regime == "fixed_real" else 0.0
+    @property
+    def falls_with_strength(self) -> bool:
+        """Whether more correction never raises a risk."""
+        return True
 
     def kind(self, regime: str, generation: int, ratio: float) -> str:
         """What the answer rests on; "" where there is none."""
         return "" if math.isnan(self.at(regime, generation, [ratio])[0]) else "many rows"
 
-    def horizon(self, regime: str) -> int:
+    def horizon(self, regime: str, ratio: float) -> int:
         """The last generation that is looked at."""
         return NEVER
 
@@ -57,20 +59,22 @@ class ManyRows:
 
     def worst(self, regime: str, generations: int, ratios: Sequence[float] | np.ndarray) -> np.ndarray:
         """The largest multiplier up to a generation where the risk can rise and fall again; else that at the last."""
-        until = [self._until(regime, generations, float(ratio)) for ratio in ratios]
-        return self._many(regime, np.array(until), np.asarray(ratios, np.float64))
+        several = np.asarray(ratios, np.float64)
+        return self._many(regime, self._until(regime, generations, several), several)
 
-    def _until(self, regime: str, generations: int, ratio: float) -> int:
-        strength = ManyRows.strength(self, regime)
-        peak = risk.fixed_real_peak(ratio, strength) if strength > 0.0 else math.inf
-        return int(min(generations, peak))
+    def _until(self, regime: str, generations: int, ratios: np.ndarray) -> np.ndarray:
+        strength = self.correction_strength
+        if strength > 0.0 and regime == "fixed_real":
+            peaks = [risk.fixed_real_peak(float(ratio), strength) for ratio in ratios]
+            return np.minimum(peaks, float(generations))
+        if strength > 0.0 and regime in ("accumulate", "accumulate_subsample"):
+            return worst_generation(regime, generations, ratios, strength)
+        return np.full(len(ratios), float(generations))
 
     def _many(self, regime: str, generations: np.ndarray, ratios: np.ndarray) -> np.ndarray:
         found = np.full(ratios.shape, math.inf if regime == "replace" else 1.0)
         some = ratios > 0.0
-        if regime == "accumulate_subsample":
-            found[some], some = np.nan, ratios == 1.0
-        found[some] = risk.multiplier(regime, generations[some] + 1, ratios[some], ManyRows.strength(self, regime))
+        found[some] = risk.multiplier(regime, generations[some] + 1, ratios[some], self.correction_strength)
         return found
 
 
@@ -78,9 +82,9 @@ class ManyRows:
 class FewRows(ManyRows):
     """`finite_risk` where a law is exact for these rows, else the limit of many rows.
 
-    A Gaussian has the exact law or none. Least squares with correction, accumulate_subsample, and fixed_real with a
-    ratio that is no whole number have the limit. fresh_real has it too: its law is exact for real rows with the same
-    inputs and new labels in every generation, and real rows that are new have inputs of their own.
+    A Gaussian has the exact law or none. Least squares with correction of finite strength, accumulate_subsample, and
+    fixed_real with a ratio that is no whole number have the limit. fresh_real has it too: its law is exact for real
+    rows with the same inputs and new labels in every generation, and real rows that are new have inputs of their own.
 
     Attributes:
         model: "least_squares" or "gaussian".
@@ -94,9 +98,10 @@ class FewRows(ManyRows):
     dimension: int
     sampler_distortion: float = 1.0
 
-    def strength(self, regime: str) -> float:
-        """Of the correction that the law knows."""
-        return self.correction_strength if self.model == "gaussian" else super().strength(regime)
+    @property
+    def falls_with_strength(self) -> bool:
+        """Not for sure where corrected rows vary more, or less, than those of the sampler."""
+        return self.model != "gaussian" or self.sampler_distortion == 1.0
 
     def kind(self, regime: str, generation: int, ratio: float) -> str:
         """What the answer rests on: "exact", "exact, same inputs", "many rows", or "" for none."""
@@ -107,11 +112,13 @@ class FewRows(ManyRows):
             return "many rows"
         return "exact, same inputs" if self.model == "least_squares" and regime == "fixed_real" and ratio else "exact"
 
-    def horizon(self, regime: str) -> int:
+    def horizon(self, regime: str, ratio: float) -> int:
         """The last generation that is looked at."""
-        if self.model == "gaussian" and regime == "accumulate_subsample":
-            return MAX_SUBSAMPLED
-        return MAX_GENERATIONS if self.model == "gaussian" and regime == "accumulate" and self._moved else NEVER
+        if self.model != "gaussian" or not regime.startswith("accumulate") or not ratio:
+            return NEVER
+        if self._moved or (regime == "accumulate_subsample" and drawn(ratio, self.n_real) != self.n_real):
+            return MAX_GENERATIONS
+        return MAX_SUBSAMPLED if regime == "accumulate_subsample" else NEVER
 
     def grid(self) -> np.ndarray:
         """Those that make whole rows."""
