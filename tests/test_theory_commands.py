@@ -100,6 +100,28 @@ def test_plan_prints_one_answer_for_the_rows_that_there_are():
     assert (replace[0][3], replace[1][1]) == ("6.7 and more", "201 and more")
 
 
+@pytest.mark.parametrize("strength", [0, 0.05, 2])
+@pytest.mark.parametrize(("model", "own"), [("gaussian", 0.01), ("least_squares", 1 / 98)])
+def test_both_tables_of_a_plan_are_of_the_same_correction(model, own, strength):
+    code, text = call("plan", "--n-real", 100, "--dimension", 1, "--model", model, "--correction-strength", strength)
+    assert code == 0, text
+    for regime in ("replace", "accumulate", "accumulate_subsample", "fixed_real", "fresh_real"):
+        first, second = ([cell.strip() for cell in row.strip("│").split("│")] for row in cells(text, regime))
+        risk, breaks, needed = float(first[1]), first[2], float(first[4])
+        assert float(second[3]) == pytest.approx(risk * own, rel=2e-3)
+        assert second[4] == ("yes" if breaks == "never" or int(breaks.split()[0]) > 10 else "no")
+        if model == "gaussian" or strength:  # least squares without correction has another law than with
+            assert (second[4] == "yes") == (strength >= needed)
+    assert (f"correction strength {strength:g}" in " ".join(text.split())) == bool(strength)
+
+
+def test_plan_says_why_no_strength_suffices():
+    code, text = call("plan", "--synthetic-ratio", 0.5)
+    assert code == 0, text
+    assert "none finite" in cells(text, "replace")[0]
+    assert "draws of the real data have 2 times the risk" in " ".join(text.split())
+
+
 def cells(text, regime):
     return [line for line in text.splitlines() if line.startswith("│" + regime + " ")]
 

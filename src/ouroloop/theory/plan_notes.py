@@ -58,7 +58,8 @@ def strength_note(
         if not few or math.isnan(law.worst(regime, 1, [ratio])[0]):
             return ""
         if law.model == "gaussian":
-            return f"strength: with correction looked at up to generation {MAX_GENERATIONS} alone"
+            what = "strength, other ratios" if regime == "accumulate_subsample" else "strength"
+            return f"{what}: looked at up to generation {MAX_GENERATIONS} alone"
         return "strength: the limit of many rows, all that is known with correction, is wrong for so few"
     if math.isinf(strength):
         perfect = float(replace(law, correction_strength=math.inf).worst(regime, generations, [ratio])[0])
