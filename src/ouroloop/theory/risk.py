@@ -63,7 +63,6 @@ __all__ = [
     "fresh_real",
     "fresh_real_weighted",
     "golden_weight",
-    "inverse_squares",
     "multiplier",
     "replace",
     "risk",
@@ -111,17 +110,6 @@ def multiplier(
     }
     with np.errstate(divide="ignore", over="ignore", under="ignore"):  # logarithms of 0, risks beyond float64
         return plain(laws[regime]())
-
-
-def inverse_squares(last: npt.ArrayLike) -> Values:
-    r"""$\sum_{k=1}^{t} 1/k^2$ in closed form, 0 for t = 0; $\pi^2/6$ in the limit.
-
-    >>> [round(inverse_squares(t), 4) for t in (1, 2, 3, 10**9)]
-    [1.0, 1.25, 1.3611, 1.6449]
-    """
-    from scipy.special import zeta
-
-    return plain(np.maximum(math.pi**2 / 6.0 - zeta(2.0, wholes("last", last) + 1.0), 0.0))
 
 
 def _replace(t: np.ndarray, ratio: np.ndarray, strength: np.ndarray) -> np.ndarray:
