@@ -1,6 +1,5 @@
-"""A folder of corrected rows is whole, or known for unfinished, or as it was."""
+"""A folder of corrected rows is whole or not there, and nothing of the user's is ever touched."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -14,19 +13,17 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from ouroloop.corrected_folder import filling
-out = Path(sys.argv[1])
-with filling(out):
-    (out / "motions").mkdir()
-    (out / "motions" / "a.bvh").write_text("half")
-    (out / "corrected.csv").write_text("half")
+with filling(Path(sys.argv[1])) as work:
+    (work / "motions").mkdir()
+    (work / "motions" / "a.bvh").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 def stopped(out, error, *, keep=False):
     """Make a part of what is to be made, then fail."""
-    with filling(out, keep=keep):
-        (out / "run").mkdir()
+    with filling(out, keep=keep) as work:
+        (work / "run").mkdir()
         raise error
 
 
@@ -34,64 +31,68 @@ def content(out):
     return sorted(entry.name for entry in out.iterdir())
 
 
-def test_a_finished_folder_has_no_mark(tmp_path):
+@pytest.mark.parametrize("there", [False, True])
+def test_a_finished_folder_holds_what_was_made(tmp_path, there):
     out = tmp_path / "deep" / "out"
-    with filling(out):
-        (out / "report.html").write_text("x")
-    assert content(out) == ["report.html"]
+    if there:
+        out.mkdir(parents=True)
+    with filling(out) as work:
+        assert work.parent == out
+        (work / "report.html").write_text("x")
+        (work / "run").mkdir()
+    assert content(out) == ["report.html", "run"]
     with pytest.raises(DataError, match="is not empty; choose another folder"):
         check_free(out)
 
 
-def test_what_a_kill_left_is_cleared_by_the_next_attempt(tmp_path):
+def test_a_kill_leaves_nothing_in_the_way(tmp_path):
     out = tmp_path / "out"
     done = subprocess.run([sys.executable, "-c", KILLED, str(out)])
     assert done.returncode == -signal.SIGKILL
-    assert content(out) == ["UNFINISHED.txt", "corrected.csv", "motions"]
-    assert "did not finish" in (out / "UNFINISHED.txt").read_text()
-    with filling(out):
-        assert content(out) == ["UNFINISHED.txt"]
-        (out / "report.html").write_text("x")
-    assert content(out) == ["report.html"]
+    (left,) = content(out)
+    assert left.startswith("unfinished-")
+    with filling(out) as work:
+        (work / "report.html").write_text("x")
+    assert content(out) == ["report.html", left]
+    assert (out / left / "motions" / "a.bvh").read_text() == "half"  # the user's to look at, or to remove
 
 
-def test_nothing_of_the_user_s_is_cleared(tmp_path):
-    out = tmp_path / "out"
-    subprocess.run([sys.executable, "-c", KILLED, str(out)])
-    (out / "thesis.tex").write_text("mine")
-    with pytest.raises(DataError, match="is not empty"), filling(out):
-        pass
-    assert (out / "thesis.tex").read_text() == "mine"
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "report.html").write_text("of something else")
-    with pytest.raises(DataError, match="is not empty"):
-        check_free(tmp_path / "other")
-    with pytest.raises(DataError, match="is a file"):
-        check_free(out / "thesis.tex")
+def test_what_is_not_free_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "motions").mkdir()
+    (tmp_path / "unfinished.txt").write_text("my list")
+    for out, match in ((tmp_path, "is not empty"), (tmp_path / "unfinished.txt", "is a file")):
+        with pytest.raises(DataError, match=match):
+            stopped(out, AssertionError("not reached"))
+    assert content(tmp_path) == ["motions", "unfinished.txt"]
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 @pytest.mark.parametrize("there", [False, True])
-def test_an_error_leaves_it_as_it_was_or_what_is_worth_keeping(tmp_path, error, there):
+def test_an_error_leaves_it_as_it_was_or_says_where_the_rest_is(tmp_path, error, there):
     out = tmp_path / "out"
     if there:
         out.mkdir()
     with pytest.raises(error):
-        stopped(out, error)
+        stopped(out, error())
     assert content(out) == [] if there else not out.exists()
-    with pytest.raises(error):
-        stopped(out, error, keep=True)
-    assert content(out) == ["UNFINISHED.txt", "run"]
+    with pytest.raises(error) as caught:
+        stopped(out, error(), keep=True)
+    (left,) = content(out)
+    assert content(out / left) == ["run"]
+    assert caught.value.__notes__ == [f"what was finished is in {out / left}"]
     check_free(out)
 
 
-def test_a_link_is_removed_and_not_followed(tmp_path):
-    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    (elsewhere / "precious").write_text("x")
-    with pytest.raises(ValueError, match="stop"):
-        stopped(out, ValueError("stop"), keep=True)
-    os.symlink(elsewhere, out / "corrections.parquet")
-    with filling(out):
-        assert content(out) == ["UNFINISHED.txt"]
-    assert (elsewhere / "precious").exists()
+def test_the_second_of_two_at_once_is_refused_at_its_end(tmp_path):
+    out = tmp_path / "out"
+
+    def overtaken():
+        with filling(out) as second:
+            (second / "report.html").write_text("second")
+            with filling(out) as first:
+                (first / "report.html").write_text("first")
+
+    with pytest.raises(DataError, match="is not empty"):
+        overtaken()
+    assert content(out) == ["report.html"]
+    assert (out / "report.html").read_text() == "first"

@@ -107,6 +107,15 @@ class TestCreate:
         assert "kind" not in text
         assert "or delete the folder, which holds no generation yet" in text
 
+    def test_an_option_that_was_not_there_is_unset_inside_lists_too(self, tmp_path: Path) -> None:
+        old = {"metrics": [{"kind": "fid", "of": {"n": 3}}], "seed": 3}
+        make(tmp_path / "run", fingerprint=old)
+        later = {"metrics": [{"kind": "fid", "of": {"n": 3, "new": None}, "also": None}], "seed": 3, "more": None}
+        make(tmp_path / "run", exist_ok=True, fingerprint=later)
+        later["metrics"][0]["also"] = 0
+        with pytest.raises(StoreError, match="metrics: got"):
+            make(tmp_path / "run", exist_ok=True, fingerprint=later)
+
     def test_a_run_with_generations_is_to_be_forked_not_deleted(self, tmp_path: Path) -> None:
         filled(tmp_path / "run", 1)
         with pytest.raises(StoreError, match="other settings; give it another name, or fork it"):

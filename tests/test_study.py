@@ -249,9 +249,14 @@ def test_a_missing_file_of_real_rows_has_its_line(tmp_path):
     Study.read(path)
     with pytest.raises(SpecError) as caught:
         Study.read(path, with_files=True)
-    assert str(caught.value) == (
-        f"arm 'other': data.path: {tmp_path / 'gone.npy'}: no such file, in {path.name} line {line}"
-    )
+    said = f"arm 'other': data.path: {tmp_path / 'gone.npy'}: no such file, in {path.name} line {line}"
+    assert str(caught.value) == said
+    (tmp_path / "there.npy").unlink()
+    with pytest.raises(SpecError) as caught:
+        Study.read(path, with_files=True)
+    first, second = str(caught.value).splitlines()
+    assert first.startswith(f"arm 'none': data.path: {tmp_path / 'there.npy'}: no such file, in ")
+    assert second == said
 
 
 def test_a_problem_of_an_experiment_has_its_line(tmp_path):

@@ -45,7 +45,7 @@ def main() -> None:
     try:
         app()
     except (OuroloopError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), file=sys.stderr)
         sys.exit(1)
 
 
@@ -55,7 +55,8 @@ def _interruptible() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        print("interrupted; what was committed is safe: run the same command again to go on", file=sys.stderr)
+        notes = getattr(stop, "__notes__", ["what was committed is safe: run the same command again to go on"])
+        print("; ".join(["interrupted", *notes]), file=sys.stderr)
         raise typer.Exit(130) from stop
 
 

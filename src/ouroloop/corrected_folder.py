@@ -1,8 +1,10 @@
-"""The folder that a corrected pile is written into: empty before, whole after, and known for unfinished in between."""
+"""The folder that a corrected pile is written into: nothing of it is there before all of it is."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,60 +13,56 @@ from ouroloop.errors import DataError
 
 __all__ = ["check_free", "filling"]
 
-_MARK = "UNFINISHED.txt"  # there while the folder is being written
-_TEXT = "ouroloop correct was writing this folder and did not finish. The same command starts it afresh.\n"
-_OURS = {_MARK, "motions", "run", "corrections.parquet", "report.html"}
+_UNFINISHED = "unfinished-"  # folders in which attempts are made; one that was killed leaves its own behind
 
 
 def check_free(out: Path) -> None:
-    """Refuse a folder that holds anything but what an earlier attempt left unfinished.
+    """Refuse a folder that holds anything but what interrupted attempts left.
 
     Raises:
         DataError: a file, or a folder with something in it.
     """
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: is a file; choose a folder, nothing was written")
-    if not out.is_dir():
-        return
-    entries = {entry.name for entry in out.iterdir()}
-    if entries and not (_MARK in entries and all(_is_ours(name) for name in entries)):
+    if out.is_dir() and any(not entry.name.startswith(_UNFINISHED) for entry in out.iterdir()):
         raise DataError(f"{out}: is not empty; choose another folder, nothing was written")
 
 
 @contextlib.contextmanager
-def filling(out: Path, *, keep: bool = False) -> Iterator[None]:
-    """Write into a folder that `check_free` allows; an earlier attempt's leavings are cleared first.
+def filling(out: Path, *, keep: bool = False) -> Iterator[Path]:
+    """A new folder inside `out` to write into; when the block ends well, what it holds is moved up into `out`.
 
-    After an error the folder is empty again, or gone where it was not there before. After a kill, and with `keep` after
-    an error too, it holds what was written and a file that says so, and the next attempt is not refused.
+    Nothing that was there before is touched, whatever happens, and two attempts at once do not meet before the end.
 
     Args:
-        out: the folder.
-        keep: whether what an interrupted attempt has made is worth keeping until the next one.
+        out: a folder that `check_free` allows; it is made where it is not there.
+        keep: leave what an attempt that failed has made, and say where it is.
+
+    Raises:
+        DataError: `out` is not free, or no longer.
     """
     check_free(out)
     existed = out.exists()
-    with storing(out):
-        out.mkdir(parents=True, exist_ok=True)
-        _clear(out)
-        (out / _MARK).write_text(_TEXT, encoding="utf-8")
+    work = out / f"{_UNFINISHED}{secrets.token_hex(4)}"
+    with storing(work, "make"):
+        work.mkdir(parents=True)
     try:
-        yield
-        remove(out / _MARK)
-    except BaseException:
+        yield work
+        _publish(work, out)
+    except BaseException as error:
         if keep:
+            error.add_note(f"what was finished is in {work}")
             raise
-        _clear(out)
+        remove(work)
         if not existed:
-            out.rmdir()
+            with contextlib.suppress(OSError):  # another attempt is in it
+                out.rmdir()
         raise
 
 
-def _is_ours(name: str) -> bool:
-    return name in _OURS or name.startswith("corrected.")
-
-
-def _clear(out: Path) -> None:
-    """Remove what is there; the mark goes last, so that a kill while clearing leaves it."""
-    for entry in sorted(out.iterdir(), key=lambda entry: entry.name == _MARK):
-        remove(entry)
+def _publish(work: Path, out: Path) -> None:
+    check_free(out)
+    with storing(out):
+        for entry in list(work.iterdir()):
+            os.rename(entry, out / entry.name)
+        work.rmdir()

@@ -102,8 +102,20 @@ class Correction:
 def for_generation(corrector: Any) -> Any:
     """What corrects the shards of one generation, in order: the corrector, or what it gives for a generation.
 
-    A corrector whose answer depends on earlier shards has a method ``for_generation()`` that returns an object with
-    `correct`; it may remember what it was shown, and lives as long as the generation.
+    A corrector whose answer depends on earlier shards has a method ``for_generation()``. It returns another corrector,
+    fitted and with the same `whole_shard`, that may remember what it was shown, and lives as long as the generation.
+
+    Raises:
+        PartError: what it returns is no such corrector.
     """
     own = getattr(corrector, "for_generation", None)
-    return corrector if own is None else own()
+    if own is None:
+        return corrector
+    made = own()
+    same = getattr(made, "whole_shard", False) == getattr(corrector, "whole_shard", False)
+    if not (callable(getattr(made, "fit", None)) and callable(getattr(made, "correct", None)) and same):
+        raise PartError(
+            f"{type(corrector).__name__}.for_generation returned {type(made).__name__}; it must have fit (which may "
+            "return itself) and correct, and the corrector's own whole_shard"
+        )
+    return made

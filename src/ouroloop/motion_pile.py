@@ -140,22 +140,22 @@ def correct_motions(
     first = next(motions, None)
     if first is None:
         raise DataError(f"{source}: no motion could be read\n" + "\n".join(r.message for r in rows[:5]))
-    given = {"units": units, "up": up, "fps": fps, "format": None if ending == ".bvh" else ending[1:]}
+    given = {"units": units, "fps": fps, "format": None if ending == ".bvh" else ending[1:]}
     spec = {"name": source.name, "seed": seed, "generations": 1, "corrector": resolved, "on_failure": on_failure}
     spec |= {
-        "data": {"kind": "motions", "path": source.name} | {k: v for k, v in given.items() if v is not None},
+        "data": {"kind": "motions", "path": source.name, **given},
         "regime": {"kind": "pile"},
         "generator": {"kind": "pile"},
     }
-    with filling(out, keep=True):  # hours of simulation, perhaps
-        (out / "motions").mkdir()
+    with filling(out, keep=True) as work:  # hours of simulation, perhaps
+        (work / "motions").mkdir()
         rng, taken, total = Key(seed).child("strength").rng(), set[str](), _count(source)
         for batch in _batches(first, motions):
             chosen = rng.random(len(batch)) < share
-            _correct_batch(part, batch, chosen, out / "motions", on_failure, ending, rows, shown, taken)
+            _correct_batch(part, batch, chosen, work / "motions", on_failure, ending, rows, shown, taken)
             report("correct", len(rows), max(total, len(rows)))
-        _write_table(rows, out / "corrections.parquet")
-        _record(out / "run", spec, rows, shown)
+        _write_table(rows, work / "corrections.parquet")
+        _record(work / "run", spec, rows, shown)
     return _summary(rows, out, source, corrector, guessed)
 
 

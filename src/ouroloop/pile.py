@@ -82,17 +82,16 @@ def correct_pile(
     kept = correction.survivors(on_failure)
     spec = {"name": data.name, "seed": seed, "generations": 1, "corrector": resolved, "on_failure": on_failure}
     spec |= {"data": {"kind": "files", "path": real.name}, "regime": {"kind": "pile"}, "generator": {"kind": "pile"}}
-    if label is not None:
-        spec["data"] = {**spec["data"], "label": label}
-    with filling(out):
-        _write(out, data, kept, correction, names, label)
-        _record(out / "run", spec, reference, correction, kept, key)
-        page = write_report([out / "run"], out / "report.html", title=f"{data.name} corrected by {corrector}")
+    spec["data"] |= {"label": label}
+    with filling(out) as work:
+        _write(work, data, kept, correction, names, label)
+        _record(work / "run", spec, reference, correction, kept, key)
+        page = write_report([work / "run"], work / "report.html", title=f"{data.name} corrected by {corrector}")
     counts = ", ".join(f"{count} {name}" for name, count in correction.counts().items() if count)
     moved = correction.distance[correction.verdict == Verdict.CHANGED]
     median = f", median distance moved {np.median(moved):.4g}" if len(moved) else ""
     few = "" if len(kept) >= _FEWEST else f"; too few to measure (at least {_FEWEST}), so there is no 'after'"
-    return f"{len(raw)} rows: {counts}{median}\n{len(kept)} rows written to {out}{few}\nreport: {page}"
+    return f"{len(raw)} rows: {counts}{median}\n{len(kept)} rows written to {out}{few}\nreport: {out / page.name}"
 
 
 def _record(path: Path, spec: dict[str, Any], real: Samples, correction: Correction, kept: Samples, key: Key) -> None:

@@ -76,13 +76,22 @@ def differing_fields(got: Mapping[str, Any], stored: Mapping[str, Any]) -> list[
 
     A field that is null in one and absent in the other is the same: an option that another version does not have.
     """
-    ours, theirs = flatten(plain(got, "fingerprint")), flatten(stored)
+    ours, theirs = (
+        {name: _without_nulls(value) if isinstance(value, list) else value for name, value in flatten(fields).items()}
+        for fields in (plain(got, "fingerprint"), stored)
+    )
     names = [*ours, *(name for name in theirs if name not in ours)]
     pairs = ((name, ours.get(name, _ABSENT), theirs.get(name, _ABSENT)) for name in names)
     unset = (_ABSENT, None)
     return [
         f"{name}: got {a!r}, stored {b!r}" for name, a, b in pairs if not same(a, b) and not (a in unset and b in unset)
     ]
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_nulls(v) for name, v in value.items() if v is not None}
+    return [_without_nulls(v) for v in value] if isinstance(value, list) else value
 
 
 def write_run_files(

@@ -149,25 +149,22 @@ class Spec(BaseModel):
         changed = apply_overrides(file.data or {}, overrides)
         file = file.overridden(override_paths(overrides))
         spec = cls.from_mapping(changed, file=file)
-        if with_files:
-            spec.check_files(file)
+        missing = spec.missing_files(file) if with_files else []
+        if missing:
+            raise SpecError("\n".join(missing))
         return spec
 
-    def check_files(self, file: YamlFile | None = None) -> None:
-        """Refuse files of real rows that are not there, of data sets that are nothing but files.
+    def missing_files(self, file: YamlFile | None = None) -> list[str]:
+        """One line per file of real rows that is not there, of data sets that are nothing but files.
 
         Args:
-            file: where the specification is from, for the line in the message.
-
-        Raises:
-            SpecError: one line per missing file.
+            file: where the specification is from, for the line's number.
         """
         if self.data["kind"] != "arrays":
-            return
+            return []
         given = [(field, self.data[field]) for field in ("path", "held_out_path")]
         missing = [(field, name) for field, name in given if not Path(name or ".").expanduser().exists()]
-        if missing:
-            raise SpecError("\n".join(problem_line(("data", f), f"{n}: no such file", file) for f, n in missing))
+        return [problem_line(("data", field), f"{name}: no such file", file) for field, name in missing]
 
     def resolved(self) -> dict[str, Any]:
         """Plain data with every default filled in."""

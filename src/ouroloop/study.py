@@ -104,15 +104,20 @@ class Study(BaseModel):
         names = [arm.name for arm in study.arms]
         if len(set(names)) != len(names):
             raise SpecError(f"arms: two have the same name{file.where(('arms',))}")
+        missing: dict[str, str] = {}  # what is missing -> the first arm's line about it
         for arm in study.arms:
-            study.spec(arm, study.seeds[0], file=file, with_files=with_files)
+            spec = study.spec(arm, study.seeds[0], file=file)
+            if with_files and isinstance(spec, Spec):
+                below = file.below(("base",), ("arms", study.arms.index(arm), "set"))
+                for text in spec.missing_files(below):
+                    missing.setdefault(text, f"arm '{arm.name}': {text}")
+        if missing:
+            raise SpecError("\n".join(missing.values()))
         study._source = {"study": str(source), "quick": quick, "set": list(overrides)}
         return study
 
-    def spec(
-        self, arm: Arm, seed: int, *, file: YamlFile | None = None, with_files: bool = False
-    ) -> Spec | ExperimentSpec:
-        """The checked specification of one arm and seed; `with_files`: the files of real rows are there."""
+    def spec(self, arm: Arm, seed: int, *, file: YamlFile | None = None) -> Spec | ExperimentSpec:
+        """The checked specification of one arm and seed."""
         fixed = {"seed", "name", "arm"} & {*self.base, *arm.set}
         if fixed:
             raise SpecError(
@@ -123,10 +128,7 @@ class Study(BaseModel):
         if file is not None:
             file = file.below(("base",), ("arms", self.arms.index(arm), "set"))
         try:
-            spec = kind.from_mapping(mapping, file=file)
-            if with_files and isinstance(spec, Spec):
-                spec.check_files(file)
-            return spec
+            return kind.from_mapping(mapping, file=file)
         except SpecError as error:
             raise SpecError("\n".join(f"arm '{arm.name}': {text}" for text in str(error).splitlines())) from error
 

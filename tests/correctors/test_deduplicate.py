@@ -14,7 +14,7 @@ from ouroloop.correctors.chain import Chain
 from ouroloop.correctors.deduplicate import Deduplicate
 from ouroloop.correctors.fingerprints import fingerprints
 from ouroloop.correctors.strength import Strength
-from ouroloop.errors import DataError, SpecError
+from ouroloop.errors import DataError, PartError, SpecError
 from ouroloop.keys import Key
 from ouroloop.protocols import Corrector, Reference
 from ouroloop.samples import Samples, Verdict
@@ -83,6 +83,31 @@ def test_texts_are_compared_by_their_characters_whatever_the_width(words):
     assert (fingerprints(wide, ["x"])[:-1] == fingerprints(rows, ["x"])).all()
 
 
+def test_texts_of_either_byte_order_and_none_at_all():
+    words = np.array(["a", "bc"])
+    swapped = words.astype(words.dtype.newbyteorder())
+    np.testing.assert_array_equal(*(fingerprints(Samples.of(w), ["x"]) for w in (words, swapped)))
+    assert kept(fitted(Samples.of(words)), Samples.of(np.empty((3, 0), "<U4"))) == [0]  # rows of nothing are equal
+    assert kept(fitted(Samples.of(words)), Samples.of(np.empty((3, 2, 0), np.float32))) == [0]
+
+
+def test_a_corrector_of_a_generation_has_to_be_one():
+    class Half(Deduplicate):
+        def for_generation(self):
+            made = super().for_generation()
+            made.whole_shard = False
+            return made
+
+    class Less(Deduplicate):
+        def for_generation(self):
+            return object()
+
+    for kind in (Half, Less):
+        part = kind().fit(Reference(Samples.of(np.zeros((1, 2)))), key=KEY)
+        with pytest.raises(PartError, match=f"{kind.__name__}.for_generation returned .* must have fit"):
+            for_generation(part)
+
+
 def test_values_do_not_trade_places():
     """Sums of words would not notice; fingerprints do."""
     x = np.array([[1.0, 2.0], [2.0, 1.0], [3.0, 0.0], [0.0, 3.0], [1.5, 1.5]])
@@ -103,6 +128,14 @@ def test_no_two_of_a_million_rows_share_a_fingerprint():
 def test_integers_that_floats_cannot_tell_apart():
     big = np.array([2**60, 2**60 + 1, 2**60], np.int64)
     assert kept(fitted(Samples.of(big)), Samples.of(big)) == [0, 1]
+    bits_of_one = np.array([1, np.float64(1.0).view(np.int64), -(2**63), 2**63 - 1], np.int64)
+    assert len(kept(fitted(Samples.of(bits_of_one)), Samples.of(bits_of_one))) == 4
+    unsigned = np.array([2**64 - 1, 2**64 - 2, 2**63, 0], np.uint64)
+    assert len(kept(fitted(Samples.of(unsigned)), Samples.of(unsigned))) == 4
+    powers = np.array([2**53, 2**60, 2**62], np.int64)
+    as_floats = fingerprints(Samples.of(powers.astype(np.float64)), ["x"])
+    for table in (powers, powers.astype(">i8"), powers.astype(np.uint64)):
+        np.testing.assert_array_equal(fingerprints(Samples.of(table), ["x"]), as_floats)
     small = np.array([3, 4], np.int64)
     assert (fingerprints(Samples.of(small), ["x"]) == fingerprints(Samples.of(small.astype(np.float32)), ["x"])).all()
 
@@ -117,8 +150,18 @@ def test_copies_of_real_rows_and_of_some_columns():
     assert kept(fitted(real, real=True, columns=["x"], decimals=2), rounded) == [1, 2]
     with pytest.raises(DataError, match="no column 'colour'; there are: x, label"):
         fitted(real, columns=["colour"])
-    with pytest.raises(SpecError, match=r"^columns: must name at least one column"):
-        Deduplicate(columns=())
+    for columns in ((), "label"):
+        with pytest.raises(SpecError, match=r"^columns: must be a list of at least one column"):
+            Deduplicate(columns=columns)
+    for decimals in (-1, 16, 10**30):
+        with pytest.raises(SpecError, match=r"^decimals: must be from 0 to 15"):
+            Deduplicate(decimals=decimals)
+
+
+def test_numbers_too_large_to_be_rounded_stay_what_they_are():
+    x = np.array([1e300, 2e300, 3e305, 1e300, 0.123456, 0.123457])
+    assert kept(fitted(decimals=5), Samples.of(x)) == [0, 1, 2, 4]
+    assert len(kept(fitted(decimals=15), Samples.of(x))) == 5
 
 
 @pytest.mark.parametrize("wrap", ["alone", "chain", "strength"])

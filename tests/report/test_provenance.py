@@ -68,6 +68,7 @@ on_failure: drop
             [
                 "ouroloop correct pile.npy --real real.npy --corrector nearest_real --seed 4 "
                 "--set quantile=0.5 --set radius=null",
+                "# of a version that did not record --label; of motions --units, --fps and --format",
             ],
         ),
         (

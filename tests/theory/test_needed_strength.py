@@ -94,7 +94,7 @@ def test_a_gaussian_of_few_rows(regime, n, k, generations, s2, allowed):
         assert strength >= found or not within(strength)
 
 
-def test_a_reviewers_question():
+def test_how_strong_for_a_hundred_rows():
     """100 real rows, a Gaussian of one parameter: the budget of 1.5 up to generation 10, at ratio 1."""
     answers = {a.regime: a for a in planner.plan(1.5, 10, 1.0, n_real=100, model="gaussian", dimension=1)}
     assert answers["replace"].strength == pytest.approx(0.7234, abs=1e-4)
@@ -164,3 +164,41 @@ def test_bad_arguments_are_named(argument, wrong):
     good = {"budget": 1.5, "generations": 5, "synthetic_ratio": 1.0, "sampler_distortion": 1.0, "regime": "replace"}
     with pytest.raises(SpecError, match=f"^{argument}: "):
         needed_strength(**{**good, argument: wrong})
+
+
+def test_strengths_beyond_a_thousand_are_found_for_a_distorted_sampler_too():
+    """The budget is hardly above the risk of a perfect corrector."""
+    law = FewRows(model="gaussian", n_real=20, dimension=1, sampler_distortion=3.0)
+    strength = needed_strength(2.002, 8, 0.5, 3.0, regime="replace", law=law)
+    assert 1e3 < strength < 1e6
+    real = budget.real_risk("gaussian", 20, 1, 1.0)
+    loop = {"correction_strength": strength, "sampler_distortion": 3.0}
+    assert finite_risk("gaussian", "replace", 8, 20, 1, 1.0, 0.5, **loop) <= 2.002 * real
+
+
+@pytest.mark.parametrize(
+    ("asked", "regime", "words"),
+    [
+        ({"sampler_distortion": 1.5, "correction_strength": 0.5}, "accumulate", "the variance grows as log t"),
+        ({"sampler_distortion": 1.5, "correction_strength": 0.6}, "accumulate", "the variance stays bounded"),
+        ({"sampler_distortion": 1.5, "correction_strength": 0.2}, "accumulate", "the variance grows as t^0.25"),
+        ({"synthetic_ratio": 0.0}, "replace", "at this ratio there is nothing to train on"),
+        (
+            {"sampler_distortion": 1.5, "synthetic_ratio": 4.0, "n_real": 100, "dimension": 3, "model": "gaussian"},
+            "fixed_real",
+            "strength: for stability; the risk needs no more",
+        ),
+    ],
+)
+def test_what_an_answer_says_of_itself(asked, regime, words):
+    given = {"budget": 1.5, "generations": 1, "synthetic_ratio": 1.0, **asked}
+    (answer,) = [a for a in planner.plan(**given) if a.regime == regime]
+    assert words in answer.note
+
+
+def test_a_loop_that_breaks_before_the_last_generation_known_is_not_within_budget():
+    asked = {"n_real": 100, "dimension": 1, "model": "gaussian", "synthetic_ratio": 0.5}
+    (answer,) = [a for a in planner.plan(1.5, 5000, **asked) if a.regime == "accumulate_subsample"]
+    assert math.isnan(answer.risk)  # of generation 5000
+    assert answer.breaks_at < 1000
+    assert answer.within is False

@@ -19,6 +19,7 @@ from ouroloop.samples import Samples, Verdict
 __all__ = ["Deduplicate"]
 
 _NOTHING = np.empty(0, np.uint64)
+_MOST_DECIMALS = 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class Deduplicate:
 
     Args:
         columns: which columns are compared; None: all that the generator draws.
-        decimals: places to round to before comparing; None: exactly.
+        decimals: places to round to before comparing, 0 to 15; None: exactly.
         real: whether copies of real training rows are dropped too.
         action: what becomes of repetitions: "drop", or "fail" to leave it to the loop's `on_failure`.
     """
@@ -45,14 +46,18 @@ class Deduplicate:
     columns: Annotated[
         tuple[str, ...] | None, Field(description="columns that are compared; None: all that the generator draws")
     ] = None
-    decimals: Annotated[int | None, Field(description="places to round to before comparing; None: exactly")] = None
+    decimals: Annotated[
+        int | None, Field(ge=0, le=15, description="places to round to before comparing; None: exactly")
+    ] = None
     real: Annotated[bool, Field(description="drop copies of real training rows too")] = False
     action: Annotated[Literal["drop", "fail"], Field(description="verdict of repetitions")] = "drop"
     _real: Samples | None = field(init=False, default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.columns is not None and not self.columns:
-            raise SpecError("columns: must name at least one column, or be left out to compare all")
+        if isinstance(self.columns, str) or (self.columns is not None and not self.columns):
+            raise SpecError("columns: must be a list of at least one column, or be left out to compare all")
+        if self.decimals is not None and not 0 <= self.decimals <= _MOST_DECIMALS:
+            raise SpecError(f"decimals: must be from 0 to {_MOST_DECIMALS}, got {self.decimals}")
 
     def fit(self, reference: Reference, *, key: Key) -> Deduplicate:
         """Remember the real rows.

@@ -45,19 +45,30 @@ def fingerprints(rows: Samples, columns: Sequence[str], decimals: int | None = N
 def _words(column: np.ndarray, name: str, decimals: int | None) -> np.ndarray:
     """The values as 64-bit words, (n, values, words a value); zeros and the padding of texts are words 0."""
     flat = column.reshape(len(column), int(np.prod(column.shape[1:], dtype=np.int64)))
+    flat = flat.astype(flat.dtype.newbyteorder("="), copy=False)
     kind = flat.dtype.kind
     if kind in "biuf":
         numbers = flat.astype(np.float64)
         if kind == "f" and decimals is not None:
-            numbers = np.round(numbers, decimals)
-        words = (numbers + 0.0).view(np.uint64)
-        if kind in "iu" and flat.itemsize == 8:  # integers that a float cannot tell apart
-            words = np.where(np.abs(numbers) < 2.0**53, words, flat.view(np.uint64))
-        return words[..., None]
+            with np.errstate(over="ignore"):
+                rounded = np.round(numbers, decimals)
+            numbers = np.where(np.isfinite(rounded), rounded, numbers)  # numbers that large have no decimals
+        words = (numbers + 0.0).view(np.uint64)[..., None]
+        if kind in "iu" and flat.itemsize == 8:  # what a float leaves of an integer
+            words = np.concatenate([words, _left_over(flat, numbers)[..., None]], axis=-1)
+        return words
     if kind in "US":
-        unit = np.uint32 if kind == "U" else np.uint8
-        return np.ascontiguousarray(flat).view(unit).reshape(*flat.shape, -1).astype(np.uint64)
+        unit = np.dtype(np.uint32 if kind == "U" else np.uint8)
+        letters = flat.dtype.itemsize // unit.itemsize
+        return np.ascontiguousarray(flat).view(unit).reshape(*flat.shape, letters).astype(np.uint64)
     raise DataError(f"corrector 'deduplicate' compares numbers and text, and column '{name}' is {column.dtype}")
+
+
+def _left_over(integers: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """By how much integers differ from the floats next to them, as words; 0 up to 2^53."""
+    near = np.clip(numbers, -(2.0**63), 2.0**64 - 2048.0 if integers.dtype.kind == "u" else 2.0**63 - 1024.0)
+    with np.errstate(over="ignore"):
+        return (integers - near.astype(integers.dtype)).view(np.uint64)
 
 
 def _mixed(words: np.ndarray) -> np.ndarray:

@@ -116,7 +116,9 @@ def _run_command(run: Run, name: str) -> list[str]:
     if not run.spec:
         return []
     if is_pile(run.spec):
-        return [correct_command(run.spec)]
+        known = {"label", "units"} & set(run.spec.get("data", {}))
+        older = [] if known else ["# of a version that did not record --label; of motions --units, --fps and --format"]
+        return [correct_command(run.spec), *older]
     if "experiment" in run.spec or ((run.path / "run.json").is_file() and is_summary(run.path)):
         command = study_command(source_of(run.path))
         return [command or f"# {name}: an arm and seed of a study, which makes it again as a whole"]

@@ -273,8 +273,10 @@ def _stability(loop: SpecLoop) -> Iterator[Forecast]:
 
 def _risk(loop: SpecLoop) -> Iterator[Forecast]:
     """The long-run multiplier of the regime, of a faithful sampler."""
-    if loop.strength is None or loop.stretch != 1.0 or _guarded(loop.spec) or loop.batch_real_share is not None:
+    if loop.strength is None or loop.stretch != 1.0 or _guarded(loop.spec):
         return
+    if loop.batch_real_share is not None and loop.regime not in ("real_only", "replace"):
+        return  # weighs the rows otherwise
     if loop.spec["regime"].get("window") or loop.spec["regime"].get("size") not in (None, loop.n_real):
         return
     fits = np.arange(1, loop.generations + 2)

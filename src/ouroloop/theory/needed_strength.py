@@ -11,11 +11,11 @@ import numpy as np
 from ouroloop.theory.arguments import choice, number, whole
 from ouroloop.theory.risk_laws import FewRows, ManyRows
 
-__all__ = ["REGIMES", "needed_strength", "stable_ratio"]
+__all__ = ["REGIMES", "needed_strength", "stable_ratio", "stable_strength"]
 
 REGIMES = ("fixed_real", "accumulate", "accumulate_subsample", "replace", "fresh_real")
 _MOST = 1e6  # beyond it a budget is the perfect corrector's own risk, up to rounding
-_GRID = np.geomspace(1e-3, 1e3, 49)
+_GRID = np.geomspace(1e-3, _MOST, 73)
 
 
 def needed_strength(
@@ -56,7 +56,7 @@ def needed_strength(
     choice("regime", regime, REGIMES)
     budget, generations = number("budget", budget, 1.0, above=True), whole("generations", generations, 1)
     ratio = number("synthetic_ratio", synthetic_ratio)
-    floor = _stable_from(regime, ratio, number("sampler_distortion", sampler_distortion, above=True))
+    floor = stable_strength(regime, ratio, number("sampler_distortion", sampler_distortion, above=True))
     asked = law or ManyRows()
 
     def worst(strength: float, law: ManyRows = asked) -> float:
@@ -84,7 +84,7 @@ def stable_ratio(regime: str, distortion: float, strength: float) -> float:
     return 0.0 if regime == "replace" and grows else math.inf
 
 
-def _stable_from(regime: str, ratio: float, distortion: float) -> float:
+def stable_strength(regime: str, ratio: float, distortion: float) -> float:
     """The least strength with which `ratio` is below `stable_ratio`, which is a strict bound."""
     excess = {"replace": distortion - 1.0 if ratio else 0.0, "fixed_real": ratio * (distortion - 1.0) - 1.0}
     excess["fresh_real"] = excess["fixed_real"]

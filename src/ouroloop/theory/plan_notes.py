@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from ouroloop.theory.needed_strength import stable_strength
 from ouroloop.theory.risk_laws import NEVER, FewRows, ManyRows
 from ouroloop.theory.rows import MAX_GENERATIONS
 
@@ -30,7 +31,7 @@ def note(law: ManyRows, regime: str, ratio: float, distortion: float, stable: bo
     if distortion > 1.0 and regime.startswith("accumulate") and ratio:
         known = "" if gaussian else "risk of a faithful sampler; "
         power = distortion / (1.0 + law.correction_strength) - 1.0
-        grows = f"grows as t^{power:.3g}" if power > 0.0 else "stays bounded"
+        grows = f"grows as t^{power:.3g}" if power > 0.0 else "grows as log t" if power == 0.0 else "stays bounded"
         doubts.append(f"{known}with this one the variance {grows}")
     elif distortion != 1.0 and not gaussian:
         doubts.append("risk of a faithful sampler; the distortion enters stability only")
@@ -54,6 +55,8 @@ def strength_note(
         strength: what `needed_strength` found.
     """
     few = isinstance(law, FewRows)
+    if regime == "replace" and ratio == 0.0:
+        return "strength: at this ratio there is nothing to train on"
     if strength is None:
         if not few or math.isnan(law.worst(regime, 1, [ratio])[0]):
             return ""
@@ -68,6 +71,8 @@ def strength_note(
         return f"strength: none suffices, draws of the real data have {perfect:.4g} times the risk themselves"
     if strength and few and law.model == "least_squares":
         return "strength: from the limit of many rows"
-    if strength and not law.falls_with_strength:
+    if strength and isinstance(law, FewRows) and not law.falls_with_strength:
+        if strength <= stable_strength(regime, ratio, law.sampler_distortion):
+            return "strength: for stability; the risk needs no more"
         return "strength: least of a grid; with this sampler more correction need not be better"
     return ""

@@ -142,7 +142,8 @@ def _answer(
         most, full = most_ratio(regime, generations, *room), rows_exceeded_at(regime, room[0], ratio, room[1])
     breaks = [(t, by) for t, by in ((over, "risk"), (full, "rows")) if t is not None]
     first = min((t for t, _ in breaks), default=None)
-    within = None if math.isnan(value) else over is None or over > generations
+    broken = over is not None and over <= generations
+    within = False if broken else None if math.isnan(value) else True
     strength = needed_strength(budget, generations, ratio, distortion, regime=regime, law=law)
     notes = (
         note(law, regime, ratio, distortion, stable, kind),
