@@ -21,7 +21,10 @@ _FEWEST = 3  # measured generations that the alarm needs
 
 
 def levels(run: Run) -> list[int]:
-    """The alarm's level after every measured generation."""
+    """The alarm's level after every generation that the run itself judged."""
+    if "alarm" not in run.tracks:
+        return []
+    judged = set(run.tracks["alarm"].generation.tolist())
     tracks = {name: track for name, track in run.tracks.items() if name != "alarm"}
     measured = sorted({int(t) for track in tracks.values() for t in track.generation})
     history: list[dict[str, Measurement]] = []
@@ -35,7 +38,8 @@ def levels(run: Run) -> list[int]:
                 low, high, floor = (float(getattr(track, field)[i]) for field in ("low", "high", "floor"))
                 now[name] = Measurement(name, float(track.value[i]), low, high, floor)
         history.append(now)
-        found.append(CollapseAlarm().judge(history).level)
+        if t in judged:
+            found.append(CollapseAlarm().judge(history).level)
     return found
 
 
