@@ -21,6 +21,7 @@ from ouroloop.environment import environment, set_threads
 from ouroloop.errors import OuroloopError, SpecError, StoreError
 from ouroloop.keys import Key
 from ouroloop.options import build, plain_value
+from ouroloop.partial import Partial
 from ouroloop.pool import Pool
 from ouroloop.protocols import Generator, Measurement, Saveable
 from ouroloop.run_files import differing_fields
@@ -314,12 +315,16 @@ class Loop:
         return bool(levels) and levels[-1] >= LEVELS.index(self.spec["stop_on"])
 
     def _advance(self, state: State | None) -> tuple[State, Info]:
-        writer = self.store.begin(0 if state is None else state.generation + 1)
+        generation = 0 if state is None else state.generation + 1
+        writer = self.store.begin(generation)
+        partial = None
         try:
+            if isinstance(self.store, RunStore):
+                partial = Partial(self.store.path, generation)
             if state is None:
                 state, info = self.step.start(self.key, self._shared_start())
             else:
-                state, info = self.step(state, self.key, _StoreSink(writer))
+                state, info = self.step(state, self.key, _StoreSink(writer, partial))
             if isinstance(info.model, Saveable) and writer.model_dir is not None:
                 info.model.save(writer.model_dir)
             for name in ("preview", "corrections_preview", "reference_preview"):
@@ -329,6 +334,8 @@ class Loop:
         except BaseException:
             writer.abort()
             raise
+        if partial is not None:
+            partial.clear()
         self._prune()
         return state, info
 
@@ -405,8 +412,17 @@ class Loop:
 class _StoreSink:
     """Writes a generation's rows into the store as they are drawn."""
 
-    def __init__(self, writer: Any) -> None:
-        self._writer, self._rows, self._corrections = writer, None, None
+    def __init__(self, writer: Any, partial: Partial | None = None) -> None:
+        self._writer, self._partial, self._rows, self._corrections = writer, partial, None, None
+
+    def kept(self, shard: int) -> Correction | None:
+        """What an interrupted attempt had kept of a shard."""
+        return None if self._partial is None else self._partial.read(shard)
+
+    def keep(self, shard: int, correction: Correction) -> None:
+        """Keep a shard for the next attempt."""
+        if self._partial is not None:
+            self._partial.write(shard, correction)
 
     def synthetic(self, rows: Samples) -> None:
         """Append corrected rows."""

@@ -81,6 +81,14 @@ class Info:
 class Sink(Protocol):
     """Where the rows of one generation go while they are drawn, so that they need not fit in memory."""
 
+    def kept(self, shard: int) -> Correction | None:
+        """A shard that an interrupted attempt at this generation had drawn and corrected, if it was kept."""
+        ...
+
+    def keep(self, shard: int, correction: Correction) -> None:
+        """Keep a shard for the next attempt, if that is worth it."""
+        ...
+
     def synthetic(self, rows: Samples) -> None:
         """Take the corrected rows of a shard."""
         ...
@@ -99,6 +107,12 @@ class MemorySink:
 
     def __init__(self) -> None:
         self._rows: list[Samples] = []
+
+    def kept(self, shard: int) -> None:
+        """Nothing."""
+
+    def keep(self, shard: int, correction: Correction) -> None:
+        """Nothing outlives the process."""
 
     def synthetic(self, rows: Samples) -> None:
         """Take the corrected rows of a shard."""
@@ -239,16 +253,21 @@ class Step:
         n = self.regime.draws(n_real, generation)
         conditions = self._conditions(n, self.reference.real, key.child("condition"))
         tally, corrector = _Tally(), for_generation(self.corrector)
+        forgets = corrector is self.corrector  # else its answers need it to have seen all earlier shards
         for shard, start in enumerate(range(0, n, self.shard_rows)):
             count = min(self.shard_rows, n - start)
-            raw = self._sample(model, count, key.child("sample", shard), _part(conditions, start, count))
-            raw = raw.replace(
-                id=synthetic_ids(generation, start, count),
-                origin=np.full(count, generation),
-                parent=np.full(count, -1),
-                verdict=np.zeros(count),
-            )
-            correction = corrector.correct(raw, key=key.child("correct", shard))
+            correction = sink.kept(shard) if forgets else None
+            if correction is None or len(correction.raw) != count:
+                raw = self._sample(model, count, key.child("sample", shard), _part(conditions, start, count))
+                raw = raw.replace(
+                    id=synthetic_ids(generation, start, count),
+                    origin=np.full(count, generation),
+                    parent=np.full(count, -1),
+                    verdict=np.zeros(count),
+                )
+                correction = corrector.correct(raw, key=key.child("correct", shard))
+                if forgets:
+                    sink.keep(shard, correction)
             rows = correction.survivors(self.on_failure)
             rows.check_finite(f"corrected rows of generation {generation}")
             tally.add(correction)

@@ -47,8 +47,9 @@ class Chain:
         return replace(self, parts=tuple(fitted))
 
     def for_generation(self) -> Chain:
-        """The parts that correct one generation."""
-        return replace(self, parts=tuple(for_generation(part) for part in self.parts))
+        """The parts that correct one generation; itself where none remembers."""
+        made = tuple(for_generation(part) for part in self.parts)
+        return self if all(a is b for a, b in zip(made, self.parts, strict=True)) else replace(self, parts=made)
 
     def correct(self, synthetic: Samples, *, key: Key) -> Correction:
         """All parts' answers, in order; rows with NaN fail before the first."""

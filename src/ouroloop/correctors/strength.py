@@ -74,8 +74,9 @@ class Strength:
         return replace(self, corrector=self.corrector.fit(reference, key=key))
 
     def for_generation(self) -> Strength:
-        """The same strength of what corrects one generation."""
-        return self if self.share == 0.0 else replace(self, corrector=for_generation(self.corrector))
+        """The same strength of what corrects one generation; itself where that does not remember."""
+        made = self.corrector if self.share == 0.0 else for_generation(self.corrector)
+        return self if made is self.corrector else replace(self, corrector=made)
 
     def correct(self, synthetic: Samples, *, key: Key) -> Correction:
         """The corrector's answer for the chosen rows; the others are kept."""
