@@ -1,8 +1,10 @@
 """What an interrupted generation had drawn is not drawn again, and changes no number."""
 
+import importlib.util
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,13 +132,11 @@ def killing(self, n):
         os.kill(os.getpid(), signal.SIGKILL)
     return sample(self, n)
 t.Noise.sample = killing
-t.loop(__import__("pathlib").Path(sys.argv[1])).run()
+t.loop(t.Path(sys.argv[1])).run()
 """
 
 
 def test_after_a_kill(tmp_path):
-    from pathlib import Path
-
     loop(tmp_path / "whole").run()
     arguments = [str(tmp_path / "run"), str(Path(__file__).parent)]
     done = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True)
@@ -144,10 +144,9 @@ def test_after_a_kill(tmp_path):
     assert len(list((tmp_path / "run" / "partial" / "0001").iterdir())) == 3
     DRAWS.clear()
     again = {"regime": "replace", "generations": 2, "shard_rows": 10, "evaluation": {"n": 20, "every": 2}}
-    import importlib.util
-
     spec = importlib.util.spec_from_file_location("test_partial", __file__)
     assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)  # its classes have the names that the killed process recorded
     Loop(module.Noise(), REAL, corrector=module.clip, metrics=["moments"], out=tmp_path / "run", **again).run()
