@@ -50,9 +50,8 @@ class Partial:
         """What was kept of a shard; None where nothing was, or it is damaged."""
         for path in sorted(self._folder.glob(f"{shard:06d}-*.arrow")):
             with contextlib.suppress(OSError):
-                content = path.read_bytes()
-                if _name(shard, content) == path.name:
-                    return _correction(content)
+                if _name(shard, path) == path.name:
+                    return _correction(path)
         return None
 
     def write(self, shard: int, correction: Correction) -> None:
@@ -65,7 +64,7 @@ class Partial:
                 self._folder.mkdir(parents=True, exist_ok=True)
             write_columns(temporary, _columns(correction))
             with storing(temporary):
-                os.replace(temporary, self._folder / _name(shard, temporary.read_bytes()))
+                os.replace(temporary, self._folder / _name(shard, temporary))
         except (StoreError, DataError):
             self._off = True
             with contextlib.suppress(StoreError):
@@ -77,8 +76,10 @@ class Partial:
             remove(self._root)
 
 
-def _name(shard: int, content: bytes) -> str:
-    return f"{shard:06d}-{hashlib.sha256(content).hexdigest()[:_DIGITS]}.arrow"
+def _name(shard: int, path: Path) -> str:
+    """What a file of a shard with this content is called."""
+    with open(path, "rb") as file:
+        return f"{shard:06d}-{hashlib.file_digest(file, 'sha256').hexdigest()[:_DIGITS]}.arrow"
 
 
 def _columns(correction: Correction) -> dict[str, np.ndarray]:
@@ -87,10 +88,10 @@ def _columns(correction: Correction) -> dict[str, np.ndarray]:
     return {**columns, "verdict": correction.verdict, "distance": correction.distance}
 
 
-def _correction(content: bytes) -> Correction:
+def _correction(path: Path) -> Correction:
     import pyarrow as pa
 
-    columns = columns_of(pa.ipc.open_file(pa.BufferReader(content)).get_batch(0))
+    columns = columns_of(pa.ipc.open_file(pa.memory_map(str(path), "r")).get_batch(0))
     raw, proposed = (
         Samples({name.removeprefix(f"{table}."): c for name, c in columns.items() if name.startswith(f"{table}.")})
         for table in ("raw", "proposed")
