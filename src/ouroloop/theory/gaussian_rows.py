@@ -17,7 +17,7 @@ new one $a^2 E m^2$.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -53,7 +53,7 @@ def mean_squares(
         found = _memoryless(regime, generations, n, drawn, a, stretch)
     elif regime == "accumulate_subsample":
         known = [t for t in generations if t <= rows.MAX_GENERATIONS]
-        found[: len(known)] = _subsampled(known, n, drawn, a, stretch)
+        found[: len(known)] = _picked(_subsampled(n, drawn, a, stretch), known, len(drawn))
         for row, t in enumerate(generations):
             if plain and t <= MAX_SUBSAMPLED:
                 found[row, drawn == n] = gaussian.mean_squared_error(regime, t + 1, n)
@@ -62,7 +62,7 @@ def mean_squares(
             found[row] = _product(t, n, drawn)
     elif regime == "accumulate":
         known = [t for t in generations if t <= rows.MAX_GENERATIONS]
-        found[: len(known)] = _accumulated(known, n, drawn, a, stretch)
+        found[: len(known)] = _picked(_accumulated(n, drawn, a, stretch), known, len(drawn))
     else:
         known = [t for t in generations if t <= rows.MAX_GENERATIONS]
         for column, k in enumerate(drawn):
@@ -114,40 +114,40 @@ def _product(t: int, n: int, k: np.ndarray) -> np.ndarray:
     return np.exp(logarithm) / n - np.expm1(logarithm)
 
 
-def _accumulated(generations: Sequence[int], n: int, k: np.ndarray, a: float, stretch: float) -> np.ndarray:
+def _accumulated(n: int, k: np.ndarray, a: float, stretch: float) -> Iterator[np.ndarray]:
     """Stepped: all rows so far with their second moment, and those of this generation."""
-    total, second = np.full(len(k), float(n)), np.ones(len(k))
-    square, wanted = np.full(len(k), 1.0 / n), {t: row for row, t in enumerate(generations)}
-    found = np.empty((len(generations), len(k)))
-    with np.errstate(over="ignore", invalid="ignore"):
-        for t in range(max(generations, default=-1) + 1):
-            if t:
-                row = a * (stretch * np.maximum(second - square, 0.0) + square) + 1.0 - a
-                kept, share = (total + k * a) / (total + k), k / (total + k)
-                square = kept**2 * square + share**2 / k * (row - a * a * square)
-                second = second + share * (row - second)
-                total = total + k
-            if t in wanted:
-                found[wanted[t]] = square
-    return np.where(np.isfinite(found), found, np.inf)
+    total, second, square = np.full(len(k), float(n)), np.ones(len(k)), np.full(len(k), 1.0 / n)
+    while True:
+        yield square
+        row = a * (stretch * np.maximum(second - square, 0.0) + square) + 1.0 - a
+        kept, share = (total + k * a) / (total + k), k / (total + k)
+        square = kept**2 * square + share**2 / k * (row - a * a * square)
+        second = second + share * (row - second)
+        total = total + k
 
 
-def _subsampled(generations: Sequence[int], n: int, k: np.ndarray, a: float, stretch: float) -> np.ndarray:
+def _subsampled(n: int, k: np.ndarray, a: float, stretch: float) -> Iterator[np.ndarray]:
     """Stepped: all rows so far, their mean square and mean product, and those that the next generation adds."""
     total, second, product = np.full(len(k), float(n)), np.ones(len(k)), np.zeros(len(k))
-    square, wanted = np.full(len(k), 1.0 / n), {t: row for row, t in enumerate(generations)}
-    found = np.empty((len(generations), len(k)))
+    square = np.full(len(k), 1.0 / n)
+    while True:
+        yield square
+        row = a * (stretch * np.maximum(second - square, 0.0) + square) + 1.0 - a
+        cross = a * (second / total + (1.0 - 1.0 / total) * product)
+        size, share = total + k, k / (total + k)
+        old = (total / size) * ((total - 1.0) / (size - 1.0))
+        both, new = 2.0 * share * (total / (size - 1.0)), share * ((k - 1.0) / (size - 1.0))
+        product = old * product + both * cross + new * a * a * square
+        second = second + share * (row - second)
+        square, total = second / n + (1.0 - 1.0 / n) * product, size
+
+
+def _picked(squares: Iterator[np.ndarray], generations: Sequence[int], count: int) -> np.ndarray:
+    """Of steps without end those of some generations, float64 (len(generations), count)."""
+    wanted, found = {t: row for row, t in enumerate(generations)}, np.empty((len(generations), count))
     with np.errstate(over="ignore", invalid="ignore"):
         for t in range(max(generations, default=-1) + 1):
-            if t:
-                row = a * (stretch * np.maximum(second - square, 0.0) + square) + 1.0 - a
-                cross = a * (second / total + (1.0 - 1.0 / total) * product)
-                size, share = total + k, k / (total + k)
-                old = (total / size) * ((total - 1.0) / (size - 1.0))
-                both, new = 2.0 * share * (total / (size - 1.0)), share * ((k - 1.0) / (size - 1.0))
-                product = old * product + both * cross + new * a * a * square
-                second = second + share * (row - second)
-                square, total = second / n + (1.0 - 1.0 / n) * product, size
+            square = next(squares)
             if t in wanted:
                 found[wanted[t]] = square
     return np.where(np.isfinite(found), found, np.inf)
