@@ -14,6 +14,7 @@ from ouroloop.correction import Correction
 from ouroloop.correctors.chain import Chain
 from ouroloop.correctors.deduplicate import Deduplicate
 from ouroloop.errors import PartError, StoreError
+from ouroloop.ipc import write_columns
 from ouroloop.loop import Loop
 from ouroloop.partial import Partial
 from ouroloop.samples import Samples, Verdict
@@ -177,3 +178,36 @@ def test_rows_come_back_as_they_were(tmp_path):
     assert Verdict(int(found.verdict[3])) == Verdict.FAILED
     Partial(tmp_path, 5)  # another generation: what was kept of this one is of no use
     assert Partial(tmp_path, 4).read(2) is None
+
+
+def test_a_kept_file_of_another_layout_is_drawn_again(tmp_path):
+    rows = Samples.of(np.zeros((3, 2)))
+    for shard, columns in enumerate(
+        [{"x": rows.x}, {"raw.x": rows.x, "proposed.x": rows.x}, {"verdict": np.zeros(3), "distance": np.zeros(3)}]
+    ):
+        folder = tmp_path / "partial" / "0001"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_columns(folder / "x", columns)
+        (folder / "x").rename(folder / partial._name(shard, folder / "x"))  # with the right digest
+        assert Partial(tmp_path, 1).read(shard) is None
+    (folder / "y").write_bytes(b"no Arrow file")
+    (folder / "y").rename(folder / partial._name(7, folder / "y"))
+    assert Partial(tmp_path, 1).read(7) is None
+
+
+def test_what_it_did_not_make_is_left_alone(tmp_path):
+    (tmp_path / "run" / "partial" / "mine").mkdir(parents=True)
+    kept = Partial(tmp_path / "run", 3)
+    kept.write(0, Correction.unchanged(Samples.of(np.zeros((3, 2)))))
+    assert kept.read(0) is not None
+    kept.clear()
+    assert [entry.name for entry in (tmp_path / "run" / "partial").iterdir()] == ["mine"]
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "0001").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "partial").symlink_to(elsewhere)
+    led = Partial(tmp_path / "other", 3)
+    led.write(0, Correction.unchanged(Samples.of(np.zeros((3, 2)))))
+    led.clear()
+    assert [entry.name for entry in elsewhere.iterdir()] == ["0001"]
+    assert (tmp_path / "other" / "partial").is_symlink()

@@ -18,7 +18,7 @@ from ouroloop.atomic import remove, storing, temporary_name
 from ouroloop.columns import columns_of
 from ouroloop.correction import Correction
 from ouroloop.directories import folder_name
-from ouroloop.errors import DataError, StoreError
+from ouroloop.errors import DataError, PartError, StoreError
 from ouroloop.ipc import write_columns
 from ouroloop.samples import Samples
 
@@ -40,16 +40,18 @@ class Partial:
     def __init__(self, run: Path, generation: int) -> None:
         self._root, self._folder = run / PARTIAL, run / PARTIAL / folder_name(generation)
         self._since, self._off = time.monotonic(), False
-        if self._root.is_dir():
+        if self._root.is_symlink():
+            self._off = True  # it may lead anywhere
+        elif self._root.is_dir():
             for entry in list(self._root.iterdir()):
-                if entry != self._folder:
+                if entry != self._folder and entry.name.isdecimal():  # nothing but what such an object has made
                     with contextlib.suppress(StoreError):
                         remove(entry)
 
     def read(self, shard: int) -> Correction | None:
-        """What was kept of a shard; None where nothing was, or it is damaged."""
-        for path in sorted(self._folder.glob(f"{shard:06d}-*.arrow")):
-            with contextlib.suppress(OSError):
+        """What was kept of a shard; None where nothing was, or it is damaged or of another version's making."""
+        for path in [] if self._off else sorted(self._folder.glob(f"{shard:06d}-*.arrow")):
+            with contextlib.suppress(OSError, ValueError, KeyError, PartError):  # Arrow's errors are among these
                 if _name(shard, path) == path.name:
                     return _correction(path)
         return None
@@ -71,9 +73,12 @@ class Partial:
                 remove(temporary)
 
     def clear(self) -> None:
-        """Forget everything: the generation is committed."""
-        with contextlib.suppress(StoreError):
-            remove(self._root)
+        """Forget the generation: it is committed."""
+        if not self._root.is_symlink():
+            with contextlib.suppress(StoreError):
+                remove(self._folder)
+            with contextlib.suppress(OSError):  # gone already, or there is something else in it
+                self._root.rmdir()
 
 
 def _name(shard: int, path: Path) -> str:
