@@ -181,12 +181,11 @@ def test_rows_come_back_as_they_were(tmp_path):
 
 
 def test_a_kept_file_of_another_layout_is_drawn_again(tmp_path):
-    rows = Samples.of(np.zeros((3, 2)))
+    rows, folder = Samples.of(np.zeros((3, 2))), tmp_path / "partial" / "0001"
+    folder.mkdir(parents=True)
     for shard, columns in enumerate(
         [{"x": rows.x}, {"raw.x": rows.x, "proposed.x": rows.x}, {"verdict": np.zeros(3), "distance": np.zeros(3)}]
     ):
-        folder = tmp_path / "partial" / "0001"
-        folder.mkdir(parents=True, exist_ok=True)
         write_columns(folder / "x", columns)
         (folder / "x").rename(folder / partial._name(shard, folder / "x"))  # with the right digest
         assert Partial(tmp_path, 1).read(shard) is None

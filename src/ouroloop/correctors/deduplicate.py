@@ -11,7 +11,7 @@ from pydantic import Field
 from ouroloop.correction import Correction
 from ouroloop.correctors.fingerprints import fingerprints
 from ouroloop.correctors.rows import on_finite
-from ouroloop.errors import PartError, SpecError
+from ouroloop.errors import DataError, PartError, SpecError
 from ouroloop.keys import Key
 from ouroloop.protocols import Reference
 from ouroloop.samples import Samples, Verdict
@@ -66,7 +66,10 @@ class Deduplicate:
             DataError: they have no column of a name in `columns`.
         """
         for name in self.columns or ():
-            reference.real[name]  # a missing column is refused by name
+            if name not in (there := reference.real.data_columns):
+                raise DataError(
+                    f"corrector 'deduplicate', columns: the rows have no column '{name}'; there are: {', '.join(there)}"
+                )
         fitted = replace(self)
         object.__setattr__(fitted, "_real", reference.real)
         return fitted
