@@ -10,9 +10,10 @@ from ouroloop.correction import Correction
 from ouroloop.errors import DataError, GuardError, PartError
 from ouroloop.keys import Key
 from ouroloop.pool import Pool
+from ouroloop.previews import preview_of
 from ouroloop.protocols import Measurement, Reference
 from ouroloop.samples import Samples, Verdict
-from ouroloop.step import Step, preview_of
+from ouroloop.step import Step
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
-from ouroloop import cli
+from ouroloop import loop_commands
 from ouroloop.errors import PartError, StoreError
 from ouroloop.study import Study, run_study
 from ouroloop.study_files import remove_study
@@ -129,7 +129,9 @@ def test_removing_a_study_leaves_what_is_not_its_own(tmp_path):
 
 def test_the_quick_demo_and_the_whole_one_have_folders_of_their_own(monkeypatch):
     asked = []
-    monkeypatch.setattr(cli, "study", lambda name, **options: asked.append((str(options["out"]), options["quick"])))
-    cli.demo(quick=True)
-    cli.demo(quick=False)
+    monkeypatch.setattr(
+        loop_commands, "study", lambda name, **options: asked.append((str(options["out"]), options["quick"]))
+    )
+    loop_commands.demo(quick=True)
+    loop_commands.demo(quick=False)
     assert asked == [("runs/demo-quick", True), ("runs/demo", False)]

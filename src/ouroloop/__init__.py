@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from ouroloop.protocols import Corrector, Dataset, Generator, Measurement, Metric, Reference, Regime
     from ouroloop.samples import Samples, Verdict
     from ouroloop.spec import Spec
-    from ouroloop.step import Info, State, Step
+    from ouroloop.state import Info, State
+    from ouroloop.step import Step
     from ouroloop.store import RunStore
     from ouroloop.study import Study, run_study
 
@@ -34,7 +35,7 @@ _HOMES = {
     "Dataset": "protocols",
     "EarlyStop": "callbacks",
     "Generator": "protocols",
-    "Info": "step",
+    "Info": "state",
     "Key": "keys",
     "LogProgress": "callbacks",
     "Loop": "loop",
@@ -47,7 +48,7 @@ _HOMES = {
     "RunStore": "store",
     "Samples": "samples",
     "Spec": "spec",
-    "State": "step",
+    "State": "state",
     "Step": "step",
     "Study": "study",
     "TorchGenerator": "generators.torch_generator",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from ouroloop.errors import SpecError
-from ouroloop.step import Info
+from ouroloop.state import Info
 
 if TYPE_CHECKING:
     from ouroloop.loop import Loop

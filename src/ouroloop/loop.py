@@ -9,31 +9,25 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 from ouroloop.assemble import Assembly, assemble, describe_part, with_strength
-from ouroloop.atomic import plain
 from ouroloop.callbacks import LEVELS, Callback, as_callback
-from ouroloop.correction import Correction
 from ouroloop.environment import environment, set_threads
 from ouroloop.errors import OuroloopError, SpecError, StoreError
 from ouroloop.keys import Key
-from ouroloop.options import build, plain_value
+from ouroloop.loop_fields import OBJECTS, PARTS, changed, checked, data_objects, metric_parts, refuse_other_parts
 from ouroloop.partial import Partial
-from ouroloop.pool import Pool
-from ouroloop.protocols import Generator, Measurement, Saveable
-from ouroloop.run_files import differing_fields
-from ouroloop.samples import Samples
-from ouroloop.spec import Spec, starting_point
-from ouroloop.step import Info, State, Step
+from ouroloop.protocols import Generator, Saveable
+from ouroloop.records import metric_records, state_record
+from ouroloop.restoring import first_model, restored
+from ouroloop.sinks import StoreSink
+from ouroloop.spec import Spec
+from ouroloop.state import Info, State
 from ouroloop.store import MemoryStore, RunStore
 
 __all__ = ["Loop"]
-
-_PARTS = {"generator": "generators", "regime": "regimes", "corrector": "correctors"}
-_OBJECTS = {"generator", "regime", "corrector", "metrics", "data", "real", "held_out", "label"}
 
 
 class Loop:
@@ -88,10 +82,10 @@ class Loop:
         parts = {"generator": generator, "regime": regime, "corrector": with_strength(corrector, correction_strength)}
         mapping: dict[str, Any] = {"data": {"kind": "object", "object": objects["data"].name}}
         for field, value in parts.items():
-            mapping[field], objects[field] = describe_part(_PARTS[field], value, field)
+            mapping[field], objects[field] = describe_part(PARTS[field], value, field)
         mapping["corrector"].setdefault("correction_strength", correction_strength)
-        mapping["metrics"], objects["metrics"] = _metrics(metrics)
-        spec = _check_fields({"generations": generations, "seed": seed, **fields}, mapping)
+        mapping["metrics"], objects["metrics"] = metric_parts(metrics)
+        spec = checked({"generations": generations, "seed": seed, **fields}, mapping)
         self._set_up(spec, objects, out, cache, callbacks)
 
     @classmethod
@@ -115,10 +109,10 @@ class Loop:
             base: a run with the same data, generator and seed, whose generation 0 is taken instead of fitted again.
             objects: parts given as Python objects.
         """
-        unknown = set(objects) - _OBJECTS
+        unknown = set(objects) - OBJECTS
         if unknown:
             raise SpecError(
-                f"unknown argument(s) {', '.join(sorted(unknown))}; objects are {', '.join(sorted(_OBJECTS))}"
+                f"unknown argument(s) {', '.join(sorted(unknown))}; objects are {', '.join(sorted(OBJECTS))}"
             )
         loop = cls.__new__(cls)
         mapping = spec.resolved() if isinstance(spec, Spec) else dict(spec)
@@ -145,16 +139,8 @@ class Loop:
             if done and generations < done[-1]:
                 raise SpecError(f"{path}: has {done[-1]} generations already; fork it to continue from an earlier one")
             spec["generations"] = generations
-        for field in _PARTS.keys() & objects.keys():
-            given, _ = describe_part(_PARTS[field], objects[field], field)
-            stored = {k: v for k, v in spec[field].items() if k in given or k != "correction_strength"}
-            differing = differing_fields({field: plain(given, field)}, {field: stored})
-            if differing:
-                raise SpecError(
-                    f"{path}: the run was made with another {field}; fork the run to go on with this one. "
-                    "They differ in:\n  " + "\n  ".join(differing)
-                )
-        return cls.from_spec(spec, path, callbacks=callbacks, **_data_objects(objects, spec))
+        refuse_other_parts(path, spec, objects)
+        return cls.from_spec(spec, path, callbacks=callbacks, **data_objects(objects, spec))
 
     @classmethod
     def fork(
@@ -178,34 +164,14 @@ class Loop:
             changes: fields of the specification (``corrector={"kind": "cluster"}``), or Python objects for parts.
         """
         source = RunStore.open(Path(path))
-        spec, objects = dict(source.spec), {}
-        strength = changes.pop("correction_strength", None)
-        if strength is not None:
-            changes["corrector"] = with_strength(changes.get("corrector", spec["corrector"]), strength)
-        unknown = set(changes) - set(Spec.model_fields) - _OBJECTS
-        if unknown:
-            raise SpecError(f"unknown field(s) {', '.join(sorted(unknown))}; there are: {', '.join(Spec.model_fields)}")
-        for field, value in changes.items():
-            if field in _PARTS:
-                spec[field], objects[field] = describe_part(_PARTS[field], value, field)
-                if field == "corrector":
-                    spec[field].setdefault("correction_strength", math.inf)
-            elif field == "metrics":
-                spec[field], objects[field] = _metrics(value)
-            elif field == "data" and isinstance(value, str | Mapping):
-                spec[field], _ = describe_part("datasets", value, field)
-            elif field in Spec.model_fields and field not in _OBJECTS:
-                spec[field] = value
-            else:
-                objects[field] = value
+        spec, objects = changed(source.spec, changes)
         before = source.generator_at(at) or {}
         if spec["start"] == "previous" and before.get("kind") != spec["generator"]["kind"]:
             raise SpecError(
                 f"{path}: generation {at} is of generator '{before.get('kind')}', from which a "
                 f"'{spec['generator']['kind']}' cannot be fine-tuned; fork with start: scratch"
             )
-        spec = _check_fields(spec, {k: spec[k] for k in (*_PARTS, "data", "metrics")})
-        assembly = assemble(spec, _data_objects(objects, spec), cache=None if cache is None else Path(cache))
+        assembly = assemble(spec, data_objects(objects, spec), cache=None if cache is None else Path(cache))
         source.fork(
             Path(out),
             at=at,
@@ -322,15 +288,15 @@ class Loop:
             if isinstance(self.store, RunStore):
                 partial = Partial(self.store.path, generation)
             if state is None:
-                state, info = self.step.start(self.key, self._shared_start())
+                state, info = self.step.start(self.key, self._first_model())
             else:
-                state, info = self.step(state, self.key, _StoreSink(writer, partial))
+                state, info = self.step(state, self.key, StoreSink(writer, partial))
             if isinstance(info.model, Saveable) and writer.model_dir is not None:
                 info.model.save(writer.model_dir)
             for name in ("preview", "corrections_preview", "reference_preview"):
                 if columns := getattr(info, name):
                     writer.preview(name, columns)
-            writer.commit(state=_summary(info), metrics=self._rows(info))
+            writer.commit(state=state_record(info), metrics=metric_records(info, self.spec, self.assembly.forecasts))
         except BaseException:
             writer.abort()
             raise
@@ -339,6 +305,11 @@ class Loop:
         self._prune()
         return state, info
 
+    def _first_model(self) -> Generator | None:
+        if self._base is None:
+            return None
+        return first_model(self._base, self.step, self.spec, self.assembly.fingerprint)
+
     def _prune(self) -> None:
         keep = self.spec["keep"]
         if keep["last"] is not None or keep["every"] is not None:
@@ -346,148 +317,6 @@ class Loop:
             needed = self.step.regime.keeps_history or refitted  # rows that a resumed run would have to read again
             self.store.prune(keep_last=keep["last"], keep_every=keep["every"], keep_synthetic=needed)
 
-    def _shared_start(self) -> Generator | None:
-        if self._base is None or not isinstance(self.step.generator, Saveable):
-            return None
-        ours, theirs = starting_point(self.spec), starting_point(self._base.spec)
-        differing = [field for field in ours if ours[field] != theirs[field]]
-        if self.assembly.fingerprint["data_sha256"] != self._base.fingerprint.get("data_sha256"):
-            differing.append("the data's content")
-        if differing:
-            raise SpecError(f"{self._base.path}: cannot share its generation 0, these differ: {', '.join(differing)}")
-        directory = self._base.model_dir(0)
-        return None if directory is None else self.step.generator.load(directory)
-
-    def _rows(self, info: Info) -> list[dict[str, Any]]:
-        forecasts = {f["metric"]: f["values"] for f in reversed(self.assembly.forecasts)}
-        rows = []
-        for m in info.metrics.values():
-            values = forecasts.get(m.metric, ())
-            forecast = values[info.generation] if info.generation < len(values) else None
-            rows.append(
-                {
-                    "arm": self.spec["arm"],
-                    "seed": self.spec["seed"],
-                    "generation": info.generation,
-                    **{name: getattr(m, name) for name in ("metric", "value", "low", "high", "floor", "n")},
-                    "forecast": math.nan if forecast is None else float(forecast),
-                }
-            )
-        return rows
-
     def restore(self, generation: int) -> State:
         """The state at the end of a committed generation, exactly as it was."""
-        keeps = self.step.regime.keeps_history
-        first = 1 if keeps else max(generation, 1)
-        history = tuple(self._synthetic(t) for t in range(first, generation + 1))
-        measured: dict[int, dict[str, Measurement]] = {}
-        for row in self.store.metric_rows():
-            if row["generation"] <= generation:
-                fields = {name: row[name] for name in ("metric", "value", "low", "high", "floor", "n")}
-                measured.setdefault(row["generation"], {})[row["metric"]] = Measurement(**fields)
-        measurements = tuple(measured[t] for t in sorted(measured))
-        return State(generation, self._model(generation, history), history, measurements)
-
-    def _synthetic(self, generation: int) -> Pool:
-        drawn = sum(self.store.state(generation)["verdicts"].values())
-        return self.store.synthetic(generation) if drawn else Pool(())
-
-    def _model(self, generation: int, history: tuple[Pool, ...]) -> Generator:
-        directory, step = self.store.model_dir(generation), self._step_at(generation)
-        if isinstance(step.generator, Saveable) and directory is not None:
-            return step.generator.load(directory)
-        previous: Any = None
-        if step.fine_tune and generation > 0:
-            previous = self.restore(generation - 1).model
-        return step.refit(State(generation, previous, history), self.key)
-
-    def _step_at(self, generation: int) -> Step:
-        """The step that made a generation: a fork may go on with a generator of another kind."""
-        made = self.store.generator_at(generation) if isinstance(self.store, RunStore) else None
-        if made is None or made["kind"] in ("object", self.spec["generator"]["kind"]):
-            return self.step
-        return replace(self.step, generator=build("generators", made))
-
-
-class _StoreSink:
-    """Writes a generation's rows into the store as they are drawn."""
-
-    def __init__(self, writer: Any, partial: Partial | None = None) -> None:
-        self._writer, self._partial, self._rows, self._corrections = writer, partial, None, None
-
-    def kept(self, shard: int) -> Correction | None:
-        """What an interrupted attempt had kept of a shard."""
-        return None if self._partial is None else self._partial.read(shard)
-
-    def keep(self, shard: int, correction: Correction) -> None:
-        """Keep a shard for the next attempt."""
-        if self._partial is not None:
-            self._partial.write(shard, correction)
-
-    def synthetic(self, rows: Samples) -> None:
-        """Append corrected rows."""
-        if self._rows is None:
-            self._rows = self._writer.table("synthetic")
-        self._rows.write(rows)
-
-    def corrections(self, correction: Correction) -> None:
-        """Append a shard's verdicts."""
-        if self._corrections is None:
-            self._corrections = self._writer.corrections()
-        raw = correction.raw
-        self._corrections.write(
-            {"id": raw.id, "parent": raw.parent, "verdict": correction.verdict, "distance": correction.distance}
-        )
-
-    def close(self) -> Pool:
-        """The rows, read back from where they were written; no file where none were drawn."""
-        if self._corrections is not None:
-            self._corrections.close()
-        return Pool(()) if self._rows is None else self._rows.close()
-
-
-def _metrics(given: Sequence[Any]) -> tuple[list[dict[str, Any]], list[Any] | None]:
-    """Metrics as the specification says them, and the parts themselves where one was given as an object."""
-    described = [describe_part("metrics", metric, f"metrics.{i}") for i, metric in enumerate(given)]
-    texts = [text for text, _ in described]
-    if all(value is None for _, value in described):
-        return texts, None
-    return texts, [build("metrics", text) if value is None else value for text, value in described]
-
-
-def _summary(info: Info) -> dict[str, Any]:
-    return {
-        "generation": info.generation,
-        "training_rows": len(info.training),
-        "real_rows": info.training.n_real,
-        "verdicts": dict(info.verdicts),
-        "fit": plain_value(getattr(info.model, "info", None)),
-        "timings_s": dict(info.timings),
-    }
-
-
-def _check_fields(fields: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
-    """The plain fields of a specification, checked, with the (already resolved) parts put in."""
-    from pydantic import ValidationError
-
-    from ouroloop.options import explain
-
-    unknown = set(fields) - set(Spec.model_fields)
-    if unknown:
-        raise SpecError(f"unknown field(s) {', '.join(sorted(unknown))}; there are: {', '.join(Spec.model_fields)}")
-    try:
-        return Spec.model_validate({**fields, **parts}).resolved()
-    except ValidationError as error:
-        problems = explain(error, ())
-        raise SpecError("\n".join(f"{'.'.join(map(str, path))}: {text}" for path, text in problems)) from error
-
-
-def _data_objects(objects: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
-    """``real=``, ``held_out=``, ``label=`` as given to `Loop`, turned into the data object."""
-    rest = {k: v for k, v in objects.items() if k not in ("real", "held_out", "label")}
-    if "real" in objects:
-        from ouroloop.datasets.files import from_arrays
-
-        given = {name: objects.get(name) for name in ("label", "held_out")}
-        rest["data"] = from_arrays(objects["real"], **given, key=Key(spec["seed"]).child("data"))
-    return rest
+        return restored(self.store, self.step, self.spec, generation)

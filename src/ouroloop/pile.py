@@ -97,7 +97,7 @@ def correct_pile(
 def _record(path: Path, spec: dict[str, Any], real: Samples, correction: Correction, kept: Samples, key: Key) -> None:
     """Keep the pile before and after as generations 0 and 1 of a run."""
     from ouroloop.environment import environment
-    from ouroloop.step import preview_of, preview_of_correction
+    from ouroloop.previews import preview_of, preview_of_correction
     from ouroloop.store import RunStore
 
     raw = correction.raw

@@ -8,122 +8,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ouroloop.correction import Correction, for_generation
+from ouroloop.correction import for_generation
 from ouroloop.errors import DataError, GuardError, PartError
 from ouroloop.keys import Key
 from ouroloop.pool import Pool
+from ouroloop.previews import preview_of
 from ouroloop.progress import report
 from ouroloop.protocols import Condition, Corrector, Generator, Measurement, Metric, Reference, Regime
 from ouroloop.samples import REAL, Samples, synthetic_ids
+from ouroloop.sinks import MemorySink, Sink
+from ouroloop.state import Info, State
+from ouroloop.tally import Tally
 
-__all__ = ["Info", "MemorySink", "Sink", "State", "Step", "preview_of", "preview_of_correction"]
-
-PREVIEW_ROWS = 100
-CORRECTION_PREVIEW_ROWS = 64
-PREVIEW_BYTES = 4 << 20  # of a preview's main column; long motions are fewer than a hundred
-
-
-class State(NamedTuple):
-    """What one generation hands to the next.
-
-    Attributes:
-        generation: the last one completed; 0 has been trained on real data only.
-        model: its fitted generator.
-        history: synthetic rows by generation of entry; only the last one where the regime keeps no history.
-        measurements: name -> Measurement, one mapping per measured generation, oldest first.
-    """
-
-    generation: int
-    model: Generator
-    history: tuple[Pool, ...] = ()
-    measurements: tuple[Mapping[str, Measurement], ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Info:
-    """What happened in one generation.
-
-    Attributes:
-        generation: which one.
-        model: its fitted generator.
-        training: the rows that it was fitted on.
-        synthetic: the corrected synthetic rows that entered, or None in generation 0.
-        metrics: name -> Measurement; only the counts of rows in generations that are not measured.
-        verdicts: number of raw rows by verdict.
-        preview: up to 100 rows of the evaluated model's samples.
-        reference_preview: in generation 0, as many held-out real rows, where the generator is conditioned on columns.
-        corrections_preview: before, x (= after), verdict, distance of up to 64 raw rows.
-        timings: seconds of wall time by stage.
-    """
-
-    generation: int
-    model: Generator
-    training: Pool
-    synthetic: Pool | None = None
-    metrics: Mapping[str, Measurement] = field(default_factory=dict)
-    verdicts: Mapping[str, int] = field(default_factory=dict)
-    preview: Mapping[str, np.ndarray] = field(default_factory=dict)
-    corrections_preview: Mapping[str, np.ndarray] = field(default_factory=dict)
-    reference_preview: Mapping[str, np.ndarray] = field(default_factory=dict)
-    timings: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def alarm(self) -> int | None:
-        """0 healthy, 1 drifting, 2 collapsing; None where nothing was measured."""
-        return int(self.metrics["alarm"].value) if "alarm" in self.metrics else None
-
-
-class Sink(Protocol):
-    """Where the rows of one generation go while they are drawn, so that they need not fit in memory."""
-
-    def kept(self, shard: int) -> Correction | None:
-        """A shard that an interrupted attempt at this generation had drawn and corrected, if it was kept."""
-        ...
-
-    def keep(self, shard: int, correction: Correction) -> None:
-        """Keep a shard for the next attempt, if that is worth it."""
-        ...
-
-    def synthetic(self, rows: Samples) -> None:
-        """Take the corrected rows of a shard."""
-        ...
-
-    def corrections(self, correction: Correction) -> None:
-        """Take the verdicts of a shard."""
-        ...
-
-    def close(self) -> Pool:
-        """All corrected rows."""
-        ...
-
-
-class MemorySink:
-    """Keeps the rows in memory and forgets the per-row corrections."""
-
-    def __init__(self) -> None:
-        self._rows: list[Samples] = []
-
-    def kept(self, shard: int) -> None:
-        """Nothing."""
-
-    def keep(self, shard: int, correction: Correction) -> None:
-        """Nothing outlives the process."""
-
-    def synthetic(self, rows: Samples) -> None:
-        """Take the corrected rows of a shard."""
-        self._rows.append(rows)
-
-    def corrections(self, correction: Correction) -> None:
-        """Forget the verdicts; `Info` has their counts."""
-
-    def close(self) -> Pool:
-        """All corrected rows."""
-        return Pool(tuple(self._rows))
+__all__ = ["Step"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -249,10 +151,10 @@ class Step:
             )
         return self.reference.fresh(len(real), key=key.child("fresh"))
 
-    def _draw(self, model: Generator, n_real: int, generation: int, key: Key, sink: Sink) -> tuple[Pool, _Tally]:
+    def _draw(self, model: Generator, n_real: int, generation: int, key: Key, sink: Sink) -> tuple[Pool, Tally]:
         n = self.regime.draws(n_real, generation)
         conditions = self._conditions(n, self.reference.real, key.child("condition"))
-        tally, corrector = _Tally(), for_generation(self.corrector)
+        tally, corrector = Tally(), for_generation(self.corrector)
         forgets = corrector is self.corrector  # else its answers need it to have seen all earlier shards
         for shard, start in enumerate(range(0, n, self.shard_rows)):
             count = min(self.shard_rows, n - start)
@@ -376,24 +278,6 @@ def _part(conditions: Condition | None, start: int, count: int) -> Condition | N
     return None if conditions is None else {name: c[start : start + count] for name, c in conditions.items()}
 
 
-def _shown(rows: Samples, most: int) -> slice:
-    return slice(0, max(min(most, PREVIEW_BYTES // max(rows.x[:1].nbytes, 1)), 8))
-
-
-def preview_of(rows: Samples) -> dict[str, np.ndarray]:
-    """The columns of the first 100 rows, or of fewer where rows are large."""
-    shown = _shown(rows, PREVIEW_ROWS)
-    return {name: rows[name][shown] for name in rows.data_columns}
-
-
-def preview_of_correction(correction: Correction) -> dict[str, np.ndarray]:
-    """before, x (= after), further columns, verdict and distance of the first 64 rows, or fewer large ones."""
-    raw, rows = correction.raw, _shown(correction.raw, CORRECTION_PREVIEW_ROWS)
-    preview = {"before": raw.x[rows], "x": correction.proposed.x[rows]}
-    preview |= {name: raw[name][rows] for name in raw.data_columns if name != "x"}
-    return preview | {"verdict": correction.verdict[rows], "distance": correction.distance[rows]}
-
-
 class _Clock:
     """Wall seconds between marks."""
 
@@ -405,28 +289,3 @@ class _Clock:
         now = time.perf_counter()
         self.timings[stage] = now - self._last
         self._last = now
-
-
-class _Tally:
-    """Sums up the corrections of a generation's shards."""
-
-    def __init__(self) -> None:
-        self.verdicts: dict[str, int] = {}
-        self.preview: dict[str, np.ndarray] = {}
-        self._distance = 0.0
-
-    def add(self, correction: Correction) -> None:
-        for name, count in correction.counts().items():
-            self.verdicts[name] = self.verdicts.get(name, 0) + count
-        self._distance += float(np.nansum(correction.distance))
-        if not self.preview:
-            self.preview = preview_of_correction(correction)
-
-    def measurements(self) -> dict[str, Measurement]:
-        n = sum(self.verdicts.values())
-        if not n:
-            return {}
-        shares = {"corrected": "changed", "dropped": "dropped", "failed": "failed"}
-        values = {f"{name}_share": self.verdicts[verdict] / n for name, verdict in shares.items()}
-        values["distance_moved"] = self._distance / n
-        return {name: Measurement(name, value, n=n) for name, value in values.items()}

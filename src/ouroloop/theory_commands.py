@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ouroloop.cli_options import Set
 from ouroloop.console_tables import number_text, print_tables, text_table
 from ouroloop.errors import SpecError
 from ouroloop.plan_command import EXAMPLES, plan
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Set = Annotated[
-    list[str] | None, typer.Option("--set", help="Override a field, for example generations=50. Repeatable.")
-]
 Picture = Annotated[Path | None, typer.Option("--out", "-o", help="Also draw it: .png, .pdf or .svg.")]
 
 
