@@ -14,7 +14,8 @@ from ouroloop.motion.humanml3d import encode
 from ouroloop.motion.inverse_kinematics import motion_from_positions
 from ouroloop.motion.mapping import to_humanml3d
 from ouroloop.motion.skeleton import HUMANML3D_NAMES
-from ouroloop.motion_pile import _Drawn, _Row, _severity, _Shown
+from ouroloop.motion_record import Drawn, Shown
+from ouroloop.motion_rows import Row, severity
 from ouroloop.report.corrections import corrections_of
 from ouroloop.report.load import load
 from ouroloop.reproduce import correct_command
@@ -163,14 +164,14 @@ def test_the_page_shows_what_went_worst_first_and_why(folder):
 
 
 def test_no_more_motions_are_kept_than_are_shown_and_those_are_the_worst():
-    shown = _Shown()
+    shown = Shown()
     nothing = np.zeros((2, 263), np.float32)
     for number in np.random.default_rng(0).permutation(200):
-        row = _Row(name=str(number), verdict="corrected", tracking_error=float(number))
+        row = Row(name=str(number), verdict="corrected", tracking_error=float(number))
         if number in (3, 5):  # lost ones come first, whatever their error
             row.verdict, row.fell = ("blended", True) if number == 3 else ("dropped", True)
-        if shown.wants(_severity(row)):
-            shown.add(_Drawn(_severity(row), row, nothing, nothing, "", Verdict.CHANGED))
+        if shown.wants(severity(row)):
+            shown.add(Drawn(severity(row), row, nothing, nothing, "", Verdict.CHANGED))
     names = [int(motion.row.name) for motion in shown.drawn]
     assert names == [5, 3, *range(199, 199 - len(names) + 2, -1)]
     assert len(names) == 48

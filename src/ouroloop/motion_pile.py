@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ouroloop import options, registry
 from ouroloop.corrected_folder import check_free, filling
-from ouroloop.errors import DataError, OuroloopError, SpecError
+from ouroloop.errors import DataError, SpecError
 from ouroloop.keys import Key
+from ouroloop.motion_record import Shown, record, show
+from ouroloop.motion_rows import MEASURES, Row, row_of, write_table
 from ouroloop.progress import report
 from ouroloop.samples import Verdict
 
@@ -30,72 +31,11 @@ if TYPE_CHECKING:
 __all__ = ["correct_motions", "corrects_motions"]
 
 _BATCH = 32  # motions held at a time
-_SHOWN = 48  # motions kept for the page
-_FRAMES = 196  # frames of one on the page, at 20 a second
-_LOOP_VERDICTS = {
-    **{verdict.name.lower(): verdict for verdict in Verdict},
-    **dict.fromkeys(("unchanged", "corrected", "blended"), Verdict.CHANGED),
-}
-_MEASURES = ("penetration", "floating", "skating", "physics_error")
 
 
 def corrects_motions(corrector: str) -> bool:
     """Whether a corrector's name stands for one that works on joint positions."""
     return hasattr(registry.resolve("correctors", corrector), "judge")
-
-
-@dataclass(kw_only=True)
-class _Row:
-    """One motion's line in corrections.parquet. Lengths in mm, residual force in body weights, torque in N m."""
-
-    name: str
-    source: str = ""  # the file it came from, where that could not be read
-    file: str = ""  # what was written
-    frames: int = 0
-    fps: float = float("nan")
-    verdict: str = "failed"
-    message: str = ""
-    distance_moved: float = float("nan")
-    tracking_error: float = float("nan")
-    fell: bool = False
-    assistance: float = float("nan")
-    residual_force: float = float("nan")
-    residual_torque: float = float("nan")
-    residual_share: float = float("nan")
-    penetration_before: float = float("nan")
-    penetration_after: float = float("nan")
-    floating_before: float = float("nan")
-    floating_after: float = float("nan")
-    skating_before: float = float("nan")
-    skating_after: float = float("nan")
-    physics_error_before: float = float("nan")
-    physics_error_after: float = float("nan")
-
-
-class _Drawn(NamedTuple):
-    """A motion for the page: features before and after, at 20 frames a second."""
-
-    severity: tuple[int, float]
-    row: _Row
-    before: np.ndarray
-    after: np.ndarray
-    caption: str
-    verdict: Verdict
-
-
-@dataclass
-class _Shown:
-    """The motions for the page, those that went worst first."""
-
-    drawn: list[_Drawn] = field(default_factory=list)
-
-    def wants(self, severity: tuple[int, float]) -> bool:
-        """Whether a motion of this severity would be among those that are shown."""
-        return len(self.drawn) < _SHOWN or severity > self.drawn[-1].severity
-
-    def add(self, motion: _Drawn) -> None:
-        """Keep a motion, and the worst of all."""
-        self.drawn = sorted([*self.drawn, motion], key=lambda m: m.severity, reverse=True)[:_SHOWN]
 
 
 def correct_motions(
@@ -133,8 +73,8 @@ def correct_motions(
     if ending not in (".bvh", ".npz"):
         raise SpecError(f"--format: must be bvh or npz, got '{ending}'")
     check_free(out)
-    rows: list[_Row] = []
-    shown = _Shown()
+    rows: list[Row] = []
+    shown = Shown()
     guessed: list[str] = []
     motions = _quietly(_read(source, rows, units, up, fps), guessed)
     first = next(motions, None)
@@ -154,8 +94,8 @@ def correct_motions(
             chosen = rng.random(len(batch)) < share
             _correct_batch(part, batch, chosen, work / "motions", on_failure, ending, rows, shown, taken)
             report("correct", len(rows), max(total, len(rows)))
-        _write_table(rows, work / "corrections.parquet")
-        _record(work / "run", spec, rows, shown)
+        write_table(rows, work / "corrections.parquet")
+        record(work / "run", spec, rows, shown)
     return _summary(rows, out, source, corrector, guessed)
 
 
@@ -194,14 +134,14 @@ def _count(source: Path) -> int:
 
 
 def _read(
-    source: Path, rows: list[_Row], units: str | None, up: Any, fps: float | None
+    source: Path, rows: list[Row], units: str | None, up: Any, fps: float | None
 ) -> Iterator[tuple[Motion, np.ndarray]]:
     """Motions with their 22 joint positions (T, 22, 3); what cannot be read becomes a row at once."""
     from ouroloop.motion.files import read_folder, read_motions
     from ouroloop.motion.mapping import to_humanml3d
 
     def unreadable(path: Path, name: str, error: DataError) -> None:
-        rows.append(_Row(name=name, source=path.name, message=str(error)))
+        rows.append(Row(name=name, source=path.name, message=str(error)))
 
     if source.is_dir():
         found = read_folder(source, units=units, up=up, fps=fps, on_error=unreadable)
@@ -211,7 +151,7 @@ def _read(
         try:
             yield motion, to_humanml3d(motion)
         except DataError as error:
-            rows.append(_Row(name=motion.name, frames=len(motion), fps=motion.fps, message=str(error)))
+            rows.append(Row(name=motion.name, frames=len(motion), fps=motion.fps, message=str(error)))
 
 
 def _batches(first: Any, others: Iterator[Any]) -> Iterator[list[Any]]:
@@ -228,8 +168,8 @@ def _correct_batch(
     folder: Path,
     on_failure: str,
     ending: str,
-    rows: list[_Row],
-    shown: _Shown,
+    rows: list[Row],
+    shown: Shown,
     taken: set[str],
 ) -> None:
     from ouroloop.motion.files import write_motion
@@ -246,13 +186,13 @@ def _correct_batch(
         answers |= dict(zip(members, found, strict=True))
     for index, (motion, before) in enumerate(batch):
         after, verdict, result = answers.get(index, (before, Verdict.KEPT, None))
-        row = _row(motion, before, after, verdict, result)
+        row = row_of(motion, before, after, verdict, result)
         rows.append(row)
         keep = verdict in (Verdict.KEPT, Verdict.CHANGED) or (verdict == Verdict.FAILED and on_failure == "keep_raw")
         if keep:
             row.file = _free(motion.name or "motion", ending, taken)
             write_motion(folder / row.file, _motion(motion, after, verdict, result))
-        _show(shown, motion, before, after, verdict, row)
+        show(shown, motion, before, after, verdict, row)
 
 
 def _motion(motion: Motion, after: np.ndarray, verdict: Verdict, result: PhysicsResult | None) -> Motion:
@@ -269,31 +209,6 @@ def _motion(motion: Motion, after: np.ndarray, verdict: Verdict, result: Physics
     else:
         made = motion_from_positions(after, motion.fps)
     return replace(made, name=motion.name, caption=motion.caption, source=motion.source, licence=motion.licence)
-
-
-def _row(motion: Motion, before: np.ndarray, after: np.ndarray, verdict: Verdict, result: PhysicsResult | None) -> _Row:
-    row = _Row(name=motion.name, frames=len(motion), fps=motion.fps, verdict=verdict.name.lower())
-    row.distance_moved = float(np.linalg.norm(after - before, axis=-1).mean() * 1000.0)
-    if result is not None:
-        row.verdict, row.message = str(result.verdict), result.message
-        for name in ("tracking_error", "assistance", "residual_force", "residual_torque", "residual_share"):
-            setattr(row, name, float(getattr(result, name)))
-        row.fell = bool(result.fell)
-    for when, positions in (("before", before), ("after", after)):
-        for name, value in _measured(positions, motion.fps).items():
-            setattr(row, f"{name}_{when}", value)
-    return row
-
-
-def _measured(positions: np.ndarray, fps: float) -> dict[str, float]:
-    """Penetration, floating, skating and their sum in mm; nothing where there is no body to measure."""
-    from ouroloop.motion.physics.measures import measure
-
-    try:
-        found = measure(positions, fps)
-    except OuroloopError:
-        return {}
-    return {name: float(getattr(found, name)) for name in _MEASURES}
 
 
 def _free(name: str, ending: str, taken: set[str]) -> str:
@@ -313,139 +228,13 @@ def _free(name: str, ending: str, taken: set[str]) -> str:
     return found
 
 
-def _severity(row: _Row) -> tuple[int, float]:
-    """How badly a motion went: lost for good, lost and mended, lost at first; then by its error in mm."""
-    lost = row.verdict in ("failed", "dropped"), row.verdict == "blended" or (row.verdict == "kept" and row.fell)
-    error = row.tracking_error if np.isfinite(row.tracking_error) else row.distance_moved
-    return 3 if lost[0] else 2 if lost[1] else int(row.fell), error if np.isfinite(error) else np.inf
-
-
-def _show(shown: _Shown, motion: Motion, before: np.ndarray, after: np.ndarray, verdict: Verdict, row: _Row) -> None:
-    from ouroloop.motion.humanml3d import FPS, encode
-    from ouroloop.motion.motion import resample_positions
-
-    severity = _severity(row)
-    if not shown.wants(severity):
-        return
-    pair = [resample_positions(p, motion.fps, float(FPS))[: _FRAMES + 1] for p in (before, after)]
-    if len(pair[0]) < 2 or not all(np.isfinite(p).all() for p in pair):
-        return
-    try:
-        features = [encode(p) for p in pair]
-    except DataError:
-        return
-    caption = motion.caption or motion.name or "motion"
-    shown.add(_Drawn(severity, row, features[0], features[1], caption, verdict))
-
-
-def _write_table(rows: list[_Row], path: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    pq.write_table(pa.Table.from_pylist([asdict(row) for row in rows]), path)
-
-
-def _record(path: Path, spec: dict[str, Any], rows: list[_Row], shown: _Shown) -> None:
-    """Keep the motions before and after as generations 0 and 1 of a run."""
-    from ouroloop.environment import environment
-    from ouroloop.store import RunStore
-
-    store = RunStore.create(
-        path, spec=spec, fingerprint=spec, environment=environment(), arm="motions", seed=spec["seed"]
-    )
-    drawn = shown.drawn
-    before, after = [motion.before for motion in drawn], [motion.after for motion in drawn]
-    with store.lock():
-        for generation, (when, features) in enumerate((("before", before), ("after", after))):
-            with store.begin(generation) as writer:
-                columns = _padded(features) | {"caption": np.array([m.caption for m in drawn])} if drawn else {}
-                if columns:
-                    writer.preview("preview", columns)
-                if generation:
-                    ids = np.arange(len(rows), dtype=np.int64)
-                    verdicts = np.array([_LOOP_VERDICTS.get(row.verdict, Verdict.FAILED) for row in rows], np.int8)
-                    distances = np.array([row.distance_moved for row in rows])
-                    table = {"id": ids, "parent": ids, "verdict": verdicts, "distance": distances}
-                    writer.corrections().write(table)
-                if generation and columns:
-                    writer.preview("corrections_preview", {"before": _padded(before)["x"], **columns, **_told(drawn)})
-                counts = {v: sum(row.verdict == v for row in rows) for v in sorted({row.verdict for row in rows})}
-                state = {"verdicts": counts, "not_drawn": _not_drawn(rows, drawn)} if generation else {}
-                writer.commit(state=state, metrics=_means(rows, when))
-
-
-def _told(drawn: list[_Drawn]) -> dict[str, np.ndarray]:
-    """What is said of the motions that are drawn: as codes and numbers, and in words."""
-    return {
-        "verdict": np.array([motion.verdict for motion in drawn], np.int8),
-        "distance": np.array([motion.row.distance_moved for motion in drawn]),
-        "outcome": np.array([_outcome(motion.row) for motion in drawn]),
-        "reason": np.array([_reason(motion.row) for motion in drawn]),
-    }
-
-
-def _outcome(row: _Row) -> str:
-    return f"lost, {row.verdict}" if row.fell else row.verdict
-
-
-def _reason(row: _Row) -> str:
-    """The corrector's words with the numbers that they rest on."""
-    followed = np.nan if row.fell or "followed" in row.message else row.tracking_error
-    moved = row.distance_moved > 0
-    numbers = [
-        (followed, "followed to {:.0f} mm"),
-        (row.distance_moved if moved else np.nan, "moved by {:.0f} mm"),
-        (row.physics_error_before, "physics error {:.1f} mm" + (" before" if moved else "")),
-        (row.physics_error_after if moved else np.nan, "{:.1f} mm after"),
-    ]
-    told = [text.format(value) for value, text in numbers if np.isfinite(value)]
-    return "; ".join(part for part in (row.message, ", ".join(told)) if part)
-
-
-def _not_drawn(rows: list[_Row], drawn: list[_Drawn]) -> list[dict[str, str]]:
-    """Name, outcome and reason of motions that failed or were lost and that cannot be drawn, as many as are shown."""
-    seen = {id(motion.row) for motion in drawn}
-    lost = [row for row in rows if _severity(row)[0] >= 2 and id(row) not in seen]
-    return [{"name": row.name, "outcome": _outcome(row), "reason": row.message} for row in lost[:_SHOWN]]
-
-
-def _padded(features: list[np.ndarray]) -> dict[str, np.ndarray]:
-    length = np.array([len(f) for f in features], np.int32)
-    x = np.zeros((len(features), int(length.max()), features[0].shape[1]), np.float32)
-    for row, f in zip(x, features, strict=True):
-        row[: len(f)] = f
-    return {"x": x, "length": length}
-
-
-def _means(rows: list[_Row], when: str) -> list[dict[str, Any]]:
-    """Means over motions with normal 95 % intervals."""
-    found = []
-    for name in _MEASURES:
-        values = np.array([getattr(row, f"{name}_{when}") for row in rows])
-        values = values[np.isfinite(values)]
-        if len(values):
-            half = 1.96 * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else float("nan")
-            mean = float(values.mean())
-            found.append(
-                {
-                    "metric": name,
-                    "value": mean,
-                    "low": mean - half,
-                    "high": mean + half,
-                    "floor": float("nan"),
-                    "n": len(values),
-                }
-            )
-    return found
-
-
-def _summary(rows: list[_Row], out: Path, source: Path, corrector: str, guessed: list[str]) -> str:
+def _summary(rows: list[Row], out: Path, source: Path, corrector: str, guessed: list[str]) -> str:
     from ouroloop.report import write_report
 
     page = write_report([out / "run"], out / "report.html", title=f"{source.name} corrected by {corrector}")
     verdicts = [row.verdict for row in rows]
     lines = [f"{len(rows)} motions: " + ", ".join(f"{verdicts.count(v)} {v}" for v in sorted(set(verdicts)))]
-    for name in _MEASURES:
+    for name in MEASURES:
         pairs = np.array([(getattr(r, f"{name}_before"), getattr(r, f"{name}_after")) for r in rows])
         pairs = pairs[np.isfinite(pairs).all(axis=1)]
         if len(pairs):
