@@ -84,7 +84,10 @@ def _fresh(rng: np.random.Generator, regime: str, generations: int, replicas: in
     for t in range(generations):
         root = wishart_factor(rng, (replicas,), n, d)
         own = root @ np.swapaxes(root, -1, -2)
-        moments = own if regime == "replace" else moments + own
+        if regime == "replace":
+            moments = own
+        else:
+            moments += own
         pushed = root @ rng.standard_normal((replicas, d, 1))
         error = error + np.linalg.solve(moments, pushed)[..., 0]
         found[t] = error
