@@ -142,6 +142,19 @@ def test_deterministic_runs_agree_only_with_the_same_numbers() -> None:
     assert disagreement(series(values), exact(np.linspace(1, 2, 5) + 1e-3)) == 1.0
 
 
+def test_loops_that_have_died_out_do_not_contradict_the_mean_of_those_that_go_on() -> None:
+    """Two equal categories redrawn 10 at a time: the mean of 2p(1-p) falls by a tenth a generation, and is never 0."""
+    rng, share, generations = np.random.default_rng(5), np.full(12, 0.5), 300
+    values = np.empty((12, generations))
+    for t in range(generations):
+        values[:, t] = 2 * share * (1 - share)
+        share = rng.binomial(10, share) / 10
+    assert (values[:, -100:] == 0).all()
+    law = 0.5 * 0.9 ** np.arange(generations)
+    assert disagreement(series(values), exact(law)) == pytest.approx(0.0, abs=0.02)
+    assert disagreement(series(values), exact(np.full(generations, 0.45))) > 0.5
+
+
 @pytest.mark.parametrize("validity", ["asymptotic", "sufficient bound", "heuristic", ""])
 def test_what_states_no_error_and_no_side_is_not_judged(validity: str) -> None:
     assert disagreement(series(np.ones((4, 3))), exact(np.full(3, 9.0), validity)) is None
