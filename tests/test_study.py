@@ -323,3 +323,31 @@ def test_an_interrupted_study_goes_on(tmp_path):
     for out in ("cut", "whole"):
         subprocess.run([*command, "-o", str(tmp_path / out)], check=True, capture_output=True)
     assert values(tmp_path / "cut") == values(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_workers_end_with_the_process_that_started_them(tmp_path):
+    """SIGKILL of the command alone: its workers notice, and the second start finds no run locked."""
+    path = write(tmp_path, base={**TOY["base"], "generations": 2000})
+    command = [sys.executable, "-m", "ouroloop.cli", "study", str(path), "--workers", "2", "-o", str(tmp_path / "out")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not list(tmp_path.glob("out/*/seed-*/generations/0003")):
+        time.sleep(0.02)
+    process.kill()
+    process.wait(timeout=60)
+    deadline = time.monotonic() + 20  # of themselves they would go on for longer
+    while (alive := _group_lives(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not alive
+    run = next(tmp_path.glob("out/*/seed-*/generations/0003")).parents[1]
+    with RunStore.open(run).lock():
+        pass
+
+
+def _group_lives(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

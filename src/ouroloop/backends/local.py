@@ -1,8 +1,9 @@
 """Many runs on one machine: a pool of processes, each with its share of the threads.
 
-A cell is one run: a specification and a directory. Cells are independent; one that fails leaves the others
-running; where a process is killed, what it and its neighbours had not finished is resumed by fresh processes, one
-fewer of them. A cell may start from another run's generation 0, so that arms which differ only afterwards share it.
+A cell is one run: a specification and a directory. Cells are independent; one that fails leaves the others running.
+Where a process is killed, what it and its neighbours had not finished is resumed by fresh processes, one fewer of them;
+where the process that started them is killed, they end. A cell may start from another run's generation 0, so that arms
+which differ only afterwards share it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import multiprocessing
 import os
 import queue
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -145,6 +147,18 @@ _events: Any = None
 def _start_worker(events: Any) -> None:
     global _events
     _events = events
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    """End with the process that hands out the work: killed, it could not say so, and runs would go on and stay locked.
+
+    Nothing is lost: a run is as safe from this as from any other end of its process.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _run_in_worker(cell: Cell, cache: Path | None) -> str | None:
