@@ -114,8 +114,8 @@ def main() -> None:
         [
             "# Loops on sufficient statistics",
             "",
-            f"Command: `OMP_NUM_THREADS=1 python benchmarks/theory_loops.py`. Date: {date.today()}. Seed: 0. Machine: 2 "
-            "cores, x86_64, one thread; CPU seconds, least of several runs.",
+            f"Command: `OMP_NUM_THREADS=1 python benchmarks/theory_loops.py`. Date: {date.today()}. Seed: 0. Machine: "
+            "2 cores, x86_64, one thread; CPU seconds, least of several runs.",
             "",
             "100 seeds x 100 generations, d = 10, n = 100. The published scripts (KoyejoLab-Collapse-or-Thrive) were "
             "timed on the same kind of machine with 10 and 5 seeds; their figures here are scaled to 100 seeds, and "
