@@ -43,6 +43,16 @@ def test_motions_are_followed_and_made_physical(clips, results):
     assert results[1].verdict == "unchanged"
 
 
+@pytest.mark.parametrize("speed", [0.4, 0.6])
+def test_the_simulation_is_neither_ahead_of_the_motion_nor_behind_it(speed):
+    """The time shift that explains most of the difference, by least squares, is a part of a simulator's step."""
+    clip = walking(60, speed)
+    wanted, found = (correct([clip], FPS, PhysicsOptions(mode=mode))[0].positions for mode in ("kinematic", "full"))
+    velocity = np.gradient(wanted, 1 / FPS, axis=0)
+    ahead = np.sum((found - wanted) * velocity) / np.sum(velocity**2)
+    assert abs(ahead) < 0.5 * PhysicsOptions().timestep
+
+
 def test_a_sunk_motion_is_raised(clips, results):
     assert results[3].verdict == "corrected"
     assert "floor" in results[3].message

@@ -46,18 +46,32 @@ def set_points(humanoid: Humanoid, reference: Reference, feed: FeedForward) -> n
     """Controls (T, 91): 21 joint quaternions, the residual's position, and its quaternion.
 
     A servo's force is stiffness times error less damping times velocity; the set point is moved ahead of the
-    reference so that on the reference, at its velocity, the force is the feed-forward.
+    reference so that on the reference, at its velocity, the force is the feed-forward. Controls t make step t - 1 to t,
+    in which the force is that at its beginning: hence the position and the feed-forward of t - 1, and the mean
+    velocity. With those of t the body runs one step ahead of the reference.
     """
     frames = len(reference)
     stiffness, damping, _ = humanoid.servo_gains
-    ahead = (damping[:, None] * reference.angular[:, 1:] + feed.torques) / stiffness[:, None]
-    joints = multiply(reference.rotations[:, 1:], from_rotation_vector(bounded(ahead)))
     linear, linear_damping, turning, turning_damping = humanoid.residual_gains
-    place = reference.root + (linear_damping * reference.velocity + feed.residual[:, :3]) / linear
-    own = rotate(conjugate(reference.rotations[:, 0]), feed.residual[:, 3:])
-    turn = (turning_damping * reference.angular[:, 0] + own) / turning
-    facing = multiply(reference.rotations[:, 0], from_rotation_vector(bounded(turn)))
+    turning_rate, velocity = _during(reference.angular), _during(reference.velocity)
+    torques, residual, rotations = map(_before, (feed.torques, feed.residual, reference.rotations))
+    ahead = (damping[:, None] * turning_rate[:, 1:] + torques) / stiffness[:, None]
+    joints = multiply(rotations[:, 1:], from_rotation_vector(bounded(ahead)))
+    place = _before(reference.root) + (linear_damping * velocity + residual[:, :3]) / linear
+    own = rotate(conjugate(rotations[:, 0]), residual[:, 3:])
+    turn = (turning_damping * turning_rate[:, 0] + own) / turning
+    facing = multiply(rotations[:, 0], from_rotation_vector(bounded(turn)))
     return np.concatenate([joints.reshape(frames, -1), place, facing], axis=1)
+
+
+def _before(values: np.ndarray) -> np.ndarray:
+    """What was there one step before each."""
+    return np.concatenate([values[:1], values[:-1]])
+
+
+def _during(values: np.ndarray) -> np.ndarray:
+    """Means over the step that leads to each."""
+    return 0.5 * (values + _before(values))
 
 
 def bounded(vectors: np.ndarray) -> np.ndarray:
