@@ -174,7 +174,7 @@ SCENARIOS: dict[str, Scenario] = {
 }
 
 
-# The study `digits` (a diffusion network that is fine-tuned ten times), with its own data, metrics and settings.
+# The study `digits` (a diffusion network that is fine-tuned twelve times), with its own data, metrics and settings.
 DEMO: dict[str, tuple[str, dict[str, Any]]] = {
     "demo, real data only": ("control", {"regime": "real_only"}),
     "demo, no correction": ("collapse", {}),

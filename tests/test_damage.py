@@ -256,3 +256,6 @@ def test_a_changed_run_json_is_named_and_not_what_is_derived_from_it(
     assert said + "but spec.yaml says" in problem["run.json"]
     (run.path / "metrics.parquet").unlink()
     assert found(run) == problem  # nor is it mended by making that again
+    with pytest.raises(StoreError, match=rf"run\.json: changed by hand\? {said}"):
+        RunStore.open(run.path).begin(4)
+    assert found(run) == problem

@@ -127,6 +127,15 @@ def test_removing_a_study_leaves_what_is_not_its_own(tmp_path):
     run_study(read(tmp_path, name="other"), out, workers=1)
 
 
+def test_a_study_is_not_written_among_other_things(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(StoreError, match=r"holds other things \(notes\.txt\); give a new or empty folder"):
+        loop_commands.study("digits", out=out)
+    assert [p.name for p in out.iterdir()] == ["notes.txt"]
+
+
 def test_the_quick_demo_and_the_whole_one_have_folders_of_their_own(monkeypatch):
     asked = []
     monkeypatch.setattr(

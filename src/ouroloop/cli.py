@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ouroloop import __version__, loop_commands, result_commands, theory_commands
-from ouroloop.cli_options import Set, correctors, families, interruptible
+from ouroloop.cli_options import Set, complete_correctors, complete_families, interruptible
 from ouroloop.errors import OuroloopError
 
 __all__ = ["app", "main"]
@@ -53,7 +53,7 @@ result_commands.register(app)
 @app.command(epilog="Example:  ouroloop parts correctors")
 def parts(
     family: Annotated[
-        str, typer.Argument(help="One family; default: all, without options.", autocompletion=families)
+        str, typer.Argument(help="One family; default: all, without options.", autocompletion=complete_families)
     ] = "",
 ) -> None:
     """List the parts that a specification can name, and a family's options."""
@@ -96,7 +96,7 @@ def correct(
         typer.Argument(help="Synthetic rows (.npy .npz .csv .parquet .arrow), or motions: a folder or .bvh .amc .npz."),
     ],
     corrector: Annotated[
-        str, typer.Option(help="A corrector's name; see: ouroloop parts correctors", autocompletion=correctors)
+        str, typer.Option(help="A corrector's name; see: ouroloop parts correctors", autocompletion=complete_correctors)
     ],
     real: Annotated[Path | None, typer.Option(help="Real rows, same columns; not needed for motions.")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the corrected rows and the report.")] = Path(

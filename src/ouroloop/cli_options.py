@@ -17,11 +17,11 @@ __all__ = [
     "Set",
     "Workers",
     "cache_folder",
-    "correctors",
-    "families",
+    "complete_correctors",
+    "complete_families",
+    "complete_studies",
     "interruptible",
     "print_table",
-    "studies",
 ]
 
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Directory to write to.")]
@@ -51,21 +51,21 @@ def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
-def studies(incomplete: str) -> list[str]:
+def complete_studies(incomplete: str) -> list[str]:
     """Completions: bundled studies; where there is none the shell goes on with files."""
     from ouroloop.study import study_names
 
     return _beginning(incomplete, study_names())
 
 
-def families(incomplete: str) -> list[str]:
+def complete_families(incomplete: str) -> list[str]:
     """Completions: families of parts."""
     from ouroloop import registry
 
     return _beginning(incomplete, registry.FAMILIES)
 
 
-def correctors(incomplete: str) -> list[str]:
+def complete_correctors(incomplete: str) -> list[str]:
     """Completions: names of correctors."""
     from ouroloop import registry
 

@@ -17,7 +17,15 @@ from ouroloop.callbacks import LEVELS, Callback, as_callback
 from ouroloop.environment import environment, set_threads
 from ouroloop.errors import OuroloopError, SpecError, StoreError
 from ouroloop.keys import Key
-from ouroloop.loop_fields import OBJECTS, PARTS, changed, checked, data_objects, metric_parts, refuse_other_parts
+from ouroloop.loop_fields import (
+    OBJECTS,
+    PARTS,
+    checked_fields,
+    data_objects,
+    metric_parts,
+    refuse_other_parts,
+    with_changes,
+)
 from ouroloop.partial import Partial
 from ouroloop.protocols import Generator, Saveable
 from ouroloop.records import metric_records, state_record
@@ -85,7 +93,7 @@ class Loop:
             mapping[field], objects[field] = describe_part(PARTS[field], value, field)
         mapping["corrector"].setdefault("correction_strength", correction_strength)
         mapping["metrics"], objects["metrics"] = metric_parts(metrics)
-        spec = checked({"generations": generations, "seed": seed, **fields}, mapping)
+        spec = checked_fields({"generations": generations, "seed": seed, **fields}, mapping)
         self._set_up(spec, objects, out, cache, callbacks)
 
     @classmethod
@@ -164,7 +172,7 @@ class Loop:
             changes: fields of the specification (``corrector={"kind": "cluster"}``), or Python objects for parts.
         """
         source = RunStore.open(Path(path))
-        spec, objects = changed(source.spec, changes)
+        spec, objects = with_changes(source.spec, changes)
         before = source.generator_at(at) or {}
         if spec["start"] == "previous" and before.get("kind") != spec["generator"]["kind"]:
             raise SpecError(

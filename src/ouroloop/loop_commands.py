@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ouroloop.cli_options import Cache, Out, Set, Workers, cache_folder, interruptible, print_table, studies
+from ouroloop.cli_options import Cache, Out, Set, Workers, cache_folder, complete_studies, interruptible, print_table
 
 if TYPE_CHECKING:
     from ouroloop.checks import CheckResult
@@ -118,7 +118,8 @@ def _run_loop(path: Path, *, cache: Path | None = None, spec: Any = None, genera
 
 def study(
     name: Annotated[
-        str, typer.Argument(help="A bundled study, or a YAML file. Without one: a list.", autocompletion=studies)
+        str,
+        typer.Argument(help="A bundled study, or a YAML file. Without one: a list.", autocompletion=complete_studies),
     ] = "",
     out: Out = None,
     quick: Annotated[bool, typer.Option(help="A small version: fewer seeds and generations.")] = False,
@@ -131,7 +132,7 @@ def study(
     from ouroloop.live import LiveProgress
     from ouroloop.report import summary_table, write_report
     from ouroloop.study import Study, run_study, study_names
-    from ouroloop.study_files import remove_study
+    from ouroloop.study_files import check_own, remove_study
 
     if not name:
         print("\n".join(study_names()))
@@ -140,6 +141,8 @@ def study(
     target = out or Path("runs") / (checked.name + ("-quick" if quick else ""))
     if fresh:
         remove_study(target)
+    else:
+        check_own(checked, target)
     last = {arm.name: checked.spec(arm, 0).generations for arm in checked.arms}
     total = len(checked.seeds) * (1 + sum(g + 1 for g in last.values()))
     what = "points" if checked.backend == "experiment" else "generations"

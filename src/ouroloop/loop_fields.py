@@ -15,7 +15,7 @@ from ouroloop.options import build
 from ouroloop.run_files import differing_fields
 from ouroloop.spec import Spec
 
-__all__ = ["OBJECTS", "PARTS", "changed", "checked", "data_objects", "metric_parts", "refuse_other_parts"]
+__all__ = ["OBJECTS", "PARTS", "checked_fields", "data_objects", "metric_parts", "refuse_other_parts", "with_changes"]
 
 PARTS = {"generator": "generators", "regime": "regimes", "corrector": "correctors"}
 """Field -> kind of part."""
@@ -32,7 +32,7 @@ def metric_parts(given: Sequence[Any]) -> tuple[list[dict[str, Any]], list[Any] 
     return texts, [build("metrics", text) if value is None else value for text, value in described]
 
 
-def changed(spec: Mapping[str, Any], changes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def with_changes(spec: Mapping[str, Any], changes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """A specification with fields changed, checked, and the objects among the changes.
 
     Args:
@@ -61,7 +61,7 @@ def changed(spec: Mapping[str, Any], changes: Mapping[str, Any]) -> tuple[dict[s
             spec[field] = value
         else:
             objects[field] = value
-    return checked(spec, {k: spec[k] for k in (*PARTS, "data", "metrics")}), objects
+    return checked_fields(spec, {k: spec[k] for k in (*PARTS, "data", "metrics")}), objects
 
 
 def refuse_other_parts(path: Path | str, spec: Mapping[str, Any], objects: Mapping[str, Any]) -> None:
@@ -77,7 +77,7 @@ def refuse_other_parts(path: Path | str, spec: Mapping[str, Any], objects: Mappi
             )
 
 
-def checked(fields: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
+def checked_fields(fields: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
     """The plain fields of a specification, checked, with the (already resolved) parts put in."""
     from pydantic import ValidationError
 

@@ -21,6 +21,7 @@ __all__ = [
     "flatten",
     "read_run",
     "read_spec",
+    "verify_identity",
     "verify_run_files",
     "write_listed",
     "write_run_files",
@@ -202,6 +203,13 @@ def read_run(directory: Path) -> dict[str, Any]:
     if any("/" in name or "\\" in name for name in files):
         raise StoreError(f"{path}: lists files outside the run directory")
     return run
+
+
+def verify_identity(spec: Mapping[str, Any], run: Mapping[str, Any]) -> list[Problem]:
+    """run.json, of which nothing holds a digest, against the (sound) specification: they name one arm and one seed."""
+    differing = [field for field in ("arm", "seed") if field in spec and spec[field] != run[field]]
+    texts = [f"{field} is {run[field]!r}, but {SPEC} says {spec[field]!r}" for field in differing]
+    return [Problem(RUN, f"changed by hand? {'; '.join(texts)}")] if texts else []
 
 
 def verify_run_files(directory: Path, run: Mapping[str, Any]) -> list[Problem]:

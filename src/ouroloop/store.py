@@ -68,6 +68,7 @@ class RunStore:
         self.spec: dict[str, Any] = run_files.read_spec(path)
         self.fingerprint: dict[str, Any] = read_mapping(path / "fingerprint.json")
         self.environment: dict[str, Any] = read_mapping(path / "environment.json")
+        self._run = dict(run)
         self._anchor: str = run["anchor"]
         self._lock = RunLock(path)
         self._metrics = MetricsTable(self.arm, self.seed)
@@ -219,6 +220,8 @@ class RunStore:
         self._lock.acquire(**patience)
         if self._lock.depth == 1:
             try:
+                for problem in run_files.verify_identity(self.spec, self._run):
+                    raise StoreError(f"{self.path / problem.file}: {problem.what}; nothing was written")
                 clear_temporary(self.path)
                 clear_temporary(self.path / "generations")
             except BaseException:

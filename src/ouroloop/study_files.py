@@ -18,7 +18,7 @@ from ouroloop.spec import semantic
 if TYPE_CHECKING:
     from ouroloop.study import Study
 
-__all__ = ["STUDY", "check_unchanged", "remove_study", "write_study_file"]
+__all__ = ["STUDY", "check_own", "check_unchanged", "remove_study", "write_study_file"]
 
 STUDY = "study.json"
 _SHOWN = 4  # differing fields in a message
@@ -65,6 +65,18 @@ def check_unchanged(study: Study, out: Path, cells: Sequence[tuple[Path, Mapping
             f"{out}: {sum(map(bool, found))} of the {len(there)} runs in it were made with other settings "
             f"({'; '.join(fields[:_SHOWN])}{more}); {_WAY_OUT}"
         )
+
+
+def check_own(study: Study, out: Path) -> None:
+    """Refuse a directory that holds no study, but things that the study would not put there.
+
+    Raises:
+        StoreError: it names some of them.
+    """
+    names = {STUDY, "report.html", ".generation-0", *(arm.name for arm in study.arms)}
+    other = [] if (out / STUDY).is_file() or not out.is_dir() else sorted({p.name for p in out.iterdir()} - names)
+    if other:
+        raise StoreError(f"{out}: holds other things ({', '.join(other[:_SHOWN])}); give a new or empty folder with -o")
 
 
 def _differing(path: Path, spec: Mapping[str, Any]) -> list[str]:

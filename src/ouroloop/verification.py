@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ouroloop.directories import committed_folders, folder_name
 from ouroloop.errors import StoreError
 from ouroloop.manifest import Problem, verify_generation
 from ouroloop.rollup import read_table, stored_generations
-from ouroloop.run_files import RUN, read_run, read_spec, verify_run_files
+from ouroloop.run_files import read_run, read_spec, verify_identity, verify_run_files
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +27,7 @@ def verify_run(path: Path, generations: Collection[int] | None = None) -> list[P
     """
     run = read_run(path)
     problems = verify_run_files(path, run)
-    problems += [] if problems else _verify_identity(path, run)
+    problems += [] if problems else verify_identity(read_spec(path), run)
     previous: str | None = run["anchor"]
     there = sorted(committed_folders(path))
     for t in range(there[-1] + 1 if there else 0):
@@ -44,14 +44,6 @@ def verify_run(path: Path, generations: Collection[int] | None = None) -> list[P
         if entry not in names and not entry.startswith(".tmp-"):
             problems.append(Problem(f"generations/{entry}", "stray: not a generation"))
     return problems
-
-
-def _verify_identity(path: Path, run: Mapping[str, Any]) -> list[Problem]:
-    """run.json, of which nothing holds a digest, against the (sound) specification: they name one arm and one seed."""
-    spec = read_spec(path)
-    differing = [field for field in ("arm", "seed") if field in spec and spec[field] != run[field]]
-    texts = [f"{field} is {run[field]!r}, but spec.yaml says {spec[field]!r}" for field in differing]
-    return [Problem(RUN, f"changed by hand? {'; '.join(texts)}")] if texts else []
 
 
 def verify_metrics(path: Path, metrics: pa.Table) -> list[Problem]:

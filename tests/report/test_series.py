@@ -153,6 +153,10 @@ def test_loops_that_have_died_out_do_not_contradict_the_mean_of_those_that_go_on
     law = 0.5 * 0.9 ** np.arange(generations)
     assert disagreement(series(values), exact(law)) == pytest.approx(0.0, abs=0.02)
     assert disagreement(series(values), exact(np.full(generations, 0.45))) > 0.5
+    nothing = np.zeros_like(values)
+    assert disagreement(series(nothing), exact(law)) == 1.0  # never there, so nothing has died out
+    bound = exact(np.full(generations, 0.1), "sufficient bound", bound="lower")
+    assert disagreement(series(values), bound) > 0.8
 
 
 @pytest.mark.parametrize("validity", ["asymptotic", "sufficient bound", "heuristic", ""])

@@ -186,9 +186,9 @@ def disagreement(series: Series, forecast: Forecast) -> float | None:
     An exact law, and an asymptotic one that states its error: farther from it than that error and 3 standard errors
     over seeds; a sufficient bound: on its wrong side by more than that. 3 standard errors are widened to the t-quantile
     of the same tail probability (0.27 %), which with 3 seeds is 19 standard errors and with 24 seeds 3.4. Where a
-    quantity is 0 in every seed, as in loops that have died out, its spread tells nothing of the few that go on by
-    chance; its mean is then known to be below the share of them that as many seeds miss with that probability, times
-    the largest value of the curve.
+    quantity has become 0 in every seed, as in loops that have died out, its spread tells nothing of the few that go on
+    by chance. An exact law may then lie as high as the share of loops that as many seeds, of one loop each, miss with
+    that probability, times the largest value of the curve.
 
     Returns:
         The share in [0, 1], or None where it cannot be judged: one seed, a heuristic, no stated error.
@@ -208,9 +208,11 @@ def disagreement(series: Series, forecast: Forecast) -> float | None:
         return None
     errors = stdtrit(np.maximum(n - 1, 1), ndtr(OUTSIDE_ERRORS))
     allowed = stated + errors * series.error + 1e-9 * np.maximum(np.abs(expected), 1e-300)
-    extinct = (np.nan_to_num(series.values) == 0.0).all(axis=0)
-    missed = 1.0 - (2.0 * ndtr(-OUTSIDE_ERRORS)) ** (1.0 / np.maximum(n, 1))
-    allowed += np.where(extinct, missed * np.abs(series.values[np.isfinite(series.values)]).max(), 0.0)
+    if forecast.validity == "exact":
+        largest = np.abs(np.nan_to_num(series.values)).max(axis=0)
+        extinct = (largest == 0.0) & (np.maximum.accumulate(largest) > 0.0)
+        missed = 1.0 - (2.0 * ndtr(-OUTSIDE_ERRORS)) ** (1.0 / np.maximum(n, 1))
+        allowed += np.where(extinct, missed * largest.max(), 0.0)
     apart = series.mean - expected
     if forecast.validity != "sufficient bound":
         apart = np.abs(apart)
