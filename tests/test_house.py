@@ -170,6 +170,12 @@ def test_links_between_pages_lead_somewhere(page):
             assert anchor in {slug(h) for h in headings}, f"{target}: no such heading"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_tests_and_benchmarks_that_a_page_names_are_there(page):
+    named = re.findall(r"`((?:tests|benchmarks)/[\w/]+\.(?:py|md))[`:]", page.read_text(encoding="utf-8"))
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
 def test_every_benchmark_is_in_the_index():
     index = (ROOT / "benchmarks" / "README.md").read_text()
     for script in sorted((ROOT / "benchmarks").glob("*.py")):

@@ -60,7 +60,7 @@ def test_forecast_says_when_nothing_is_known(tmp_path):
     (tmp_path / "spec.yaml").write_text(yaml.safe_dump(spec))
     code, text = call("forecast", tmp_path / "spec.yaml")
     assert code == 0
-    assert "no closed form is known" in text or "synthetic_ratio" in text
+    assert "no closed form is implemented" in text or "synthetic_ratio" in text
 
 
 def test_an_unknown_specification_is_one_clear_line():

@@ -53,7 +53,7 @@ def draw_forecasts(forecasts: Mapping[str, Sequence[Forecast]], path: Path, axis
     """
     metrics = list(dict.fromkeys(f.metric for found in forecasts.values() for f in found))
     if not metrics:
-        raise DataError("no closed form is known for this specification: there is nothing to draw")
+        raise DataError("no closed form is implemented for this specification: there is nothing to draw")
     columns = min(2, len(metrics))
     rows = -(-len(metrics) // columns)
     figure = _figure(4.6 * columns, 2.9 * rows)

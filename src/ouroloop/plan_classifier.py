@@ -43,9 +43,13 @@ class Classifier:
             answers.append(
                 (f"with {self.n_synthetic} synthetic rows", f"{float(self._accuracy(self.n_synthetic)):.4f}")
             )
+            if min(self.keep_correct, self.keep_wrong) < 1.0:
+                kept = float(self._accuracy(self.n_synthetic, right=1.0, wrong=1.0))
+                answers.append((f"with {self.n_synthetic} synthetic rows, none discarded", f"{kept:.4f}"))
         answers += [self._p_star(), self._best(alone)]
         if self.n_synthetic:
             answers.append(self._verifier())
+        answers.append(("error of the formula", "0.005; 0.01 where few rows are kept"))
         table = text_table(f"classifier of {self.dimension} features, {self.n_real} real rows", "question", "answer")
         for question, answer in answers:
             table.add_row(question, answer)
@@ -67,13 +71,14 @@ class Classifier:
         """Accuracy with the real rows alone."""
         return float(self._accuracy(0))
 
-    def _accuracy(self, n_synthetic: int, noise: Any = None, wrong: Any = None) -> Any:
+    def _accuracy(self, n_synthetic: int, noise: Any = None, wrong: Any = None, right: Any = None) -> Any:
         from ouroloop.theory.verification import classifier_accuracy
 
         noise = self.label_noise if noise is None else noise
         wrong = self.keep_wrong if wrong is None else wrong
+        right = self.keep_correct if right is None else right
         return classifier_accuracy(
-            self.n_real, n_synthetic, self.dimension, self.signal, noise, self.keep_correct, wrong, self.ridge
+            self.n_real, n_synthetic, self.dimension, self.signal, noise, right, wrong, self.ridge
         )
 
     def _p_star(self) -> tuple[str, str]:

@@ -72,7 +72,7 @@ def forecast(
         for arm, laws in estimated_forecasts(from_, targets, overrides=set_ or [], fit=fit).items():
             found.setdefault(arm, []).extend(laws)
     if not any(found.values()):
-        print("no closed form is known for this generator, regime and corrector; run it, then: ouroloop estimate RUN")
+        print("no closed form is implemented for this loop; run it, then: ouroloop estimate RUN")
         return
     _print_forecasts(found, axis)
     if out is not None:

@@ -168,7 +168,7 @@ class SpecLoop:
 
 
 def forecasts_for(spec: Mapping[str, Any], n_real: int, dim: int) -> list[Forecast]:
-    """Every closed form that applies to a loop; the best one of a metric first.
+    """The closed forms that are implemented for a loop; the best one of a metric first.
 
     Args:
         spec: a resolved specification, as plain data.
