@@ -13,14 +13,21 @@ from ouroloop.theory.forecast import Forecast, forecasts_for
 N, GENERATED, HELD_OUT, GENERATIONS, REPLICAS = 30, 50, 80, 5, 2000
 
 
-def laws(regime: str, bias: float, covariance: list[list[float]] | None = None) -> dict[str, Forecast]:
+def laws(
+    regime: str,
+    bias: float,
+    covariance: list[list[float]] | None = None,
+    ratio: float = 1.0,
+    corrector: dict[str, object] | str = "identity",
+) -> dict[str, Forecast]:
     target = {} if covariance is None else {"covariance": covariance}
     spec = Spec.from_mapping(
         {
             "generations": GENERATIONS,
             "data": {"kind": "gaussian", "n": N, "held_out": HELD_OUT, **target},
             "generator": {"kind": "gaussian", "sampling_bias": bias},
-            "regime": {"kind": regime, "synthetic_ratio": 1.0},
+            "regime": {"kind": regime, "synthetic_ratio": ratio},
+            "corrector": corrector,
             "metrics": [
                 "moments",
                 {"kind": "gaussian_w2", "of": "model", "mean": [0, 0], "covariance": [[1, 0], [0, 1]]},
@@ -31,7 +38,9 @@ def laws(regime: str, bias: float, covariance: list[list[float]] | None = None) 
     return {f"{f.metric}, {f.label}": f for f in reversed(forecasts_for(spec, N, 2))}
 
 
-def measured(regime: str, bias: float, covariance: list[list[float]] | None = None) -> dict[str, np.ndarray]:
+def measured(
+    regime: str, bias: float, covariance: list[list[float]] | None = None, k: int = N, corrected: float = 0.0
+) -> dict[str, np.ndarray]:
     """Mean error, trace ratio and log-determinant ratio of drawn rows, (REPLICAS, GENERATIONS + 1)."""
     rng, turn = np.random.default_rng(5), np.linalg.cholesky(np.array(covariance or np.eye(2))).T
     real = training = pool = rng.standard_normal((REPLICAS, N, 2)) @ turn
@@ -45,7 +54,10 @@ def measured(regime: str, bias: float, covariance: list[list[float]] | None = No
         found["mean_error"].append(np.linalg.norm(m - real_m, axis=-1))
         found["trace_ratio"].append(np.trace(c, axis1=1, axis2=2) / np.trace(real_c, axis1=1, axis2=2))
         found["logdet_ratio"].append(np.linalg.slogdet(c)[1] - np.linalg.slogdet(real_c)[1])
-        drawn = _drawn(rng, mean, root, bias, N)
+        drawn = _drawn(rng, mean, root, bias, k)
+        if corrected:
+            chosen = rng.random((REPLICAS, k, 1)) < corrected
+            drawn = np.where(chosen, rng.standard_normal(drawn.shape) @ turn, drawn)
         fresh = rng.standard_normal(real.shape) @ turn
         pool = np.concatenate([pool, drawn], axis=1)
         training = {
@@ -90,6 +102,20 @@ def test_moments_of_a_biased_or_tilted_loop(regime: str, bias: float, covariance
         allowed = {"mean_error": 0.06, "trace_ratio": 0.015 if covariance else 0.0, "logdet_ratio": 0.0}[metric]
         assert law.validity == ("asymptotic" if metric == "mean_error" or allowed else "exact")
         assert law.error is None or (np.abs(law.error) <= allowed * law.values + 1e-12).all()
+        error = 4 * got.std(axis=0) / math.sqrt(REPLICAS)
+        np.testing.assert_array_less(np.abs(got.mean(axis=0) - law.values), allowed * np.abs(law.values) + error)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "strength", "bias"),
+    [(0.5, 0.0, 1.0), (2.0, 0.0, 1.0), (1.0, 1.0, 1.0), (0.5, 0.25, 1.2), (1.0, 0.0, 0.7)],
+)
+def test_a_draw_from_everything_at_any_ratio_with_ideal_correction(ratio: float, strength: float, bias: float) -> None:
+    corrector = {"kind": "ideal", "correction_strength": strength}
+    found = laws("accumulate_subsample", bias, ratio=ratio, corrector=corrector)
+    values = measured("accumulate_subsample", bias, k=round(ratio * N), corrected=strength / (1 + strength))
+    for metric, allowed in {"mean_error": 0.06, "trace_ratio": 0.0}.items():
+        law, got = found[f"{metric}, Gaussian loop"], values[metric]
         error = 4 * got.std(axis=0) / math.sqrt(REPLICAS)
         np.testing.assert_array_less(np.abs(got.mean(axis=0) - law.values), allowed * np.abs(law.values) + error)
 

@@ -13,7 +13,7 @@ from ouroloop.errors import SpecError
 from ouroloop.theory import risk, stability
 from ouroloop.theory.rows import MAX_GENERATIONS, REGIMES, Plan, drawn, plan
 
-__all__ = ["BOUNDS", "VALIDITIES", "Forecast", "SpecLoop", "corrects_nothing", "forecasts_for"]
+__all__ = ["BOUNDS", "VALIDITIES", "Forecast", "SpecLoop", "corrects_nothing", "forecasts_for", "guarded"]
 
 VALIDITIES = ("exact", "asymptotic", "sufficient bound", "heuristic")
 BOUNDS = ("upper", "lower")
@@ -187,7 +187,7 @@ def forecasts_for(spec: Mapping[str, Any], n_real: int, dim: int) -> list[Foreca
 
 def corrects_nothing(spec: Mapping[str, Any]) -> bool:
     """Whether every drawn row enters the loop as it is, and no guard mixes real rows in."""
-    return _ideal_strength(spec["corrector"]) == 0.0 and not _guarded(spec)
+    return _ideal_strength(spec["corrector"]) == 0.0 and not guarded(spec)
 
 
 def _ideal_strength(corrector: Mapping[str, Any]) -> float | None:
@@ -198,17 +198,18 @@ def _ideal_strength(corrector: Mapping[str, Any]) -> float | None:
     return {"identity": 0.0, "ideal": strength}.get(str(kind))
 
 
-def _guarded(spec: Mapping[str, Any]) -> bool:
+def guarded(spec: Mapping[str, Any]) -> bool:
+    """Whether a guard may change which rows are trained on."""
     return spec.get("guards", {}).get("min_real_share", 0.0) > 0
 
 
 def _read(spec: Mapping[str, Any], n_real: int, dim: int) -> SpecLoop:
     regime, corrector = spec["regime"], spec["corrector"]
     generations, ratio = int(spec["generations"]), float(regime.get("synthetic_ratio", math.nan))
-    kind, ideal, guarded = corrector.get("kind"), _ideal_strength(corrector), _guarded(spec)
+    kind, ideal, changed = corrector.get("kind"), _ideal_strength(corrector), guarded(spec)
     known = regime.get("kind") in REGIMES and generations <= MAX_GENERATIONS and n_real > 0 and not math.isnan(ratio)
     rows = None
-    if known and (kind in _KEEPS_ALL or ideal == 0.0) and not guarded:
+    if known and (kind in _KEEPS_ALL or ideal == 0.0) and not changed:
         draws = drawn(ratio, n_real)
         if draws or regime["kind"] != "replace" or not generations:
             rows = plan(regime["kind"], generations, n_real, draws, regime.get("window"))
@@ -273,7 +274,7 @@ def _stability(loop: SpecLoop) -> Iterator[Forecast]:
 
 def _risk(loop: SpecLoop) -> Iterator[Forecast]:
     """The long-run multiplier of the regime, of a faithful sampler."""
-    if loop.strength is None or loop.stretch != 1.0 or _guarded(loop.spec):
+    if loop.strength is None or loop.stretch != 1.0 or guarded(loop.spec):
         return
     if loop.batch_real_share is not None and loop.regime not in ("real_only", "replace"):
         return  # weighs the rows otherwise

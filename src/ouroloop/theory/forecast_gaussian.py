@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ouroloop.theory import gaussian
-from ouroloop.theory.forecast import Forecast, SpecLoop, corrects_nothing
+from ouroloop.theory import gaussian, rows
+from ouroloop.theory.forecast import Forecast, SpecLoop, corrects_nothing, guarded
+from ouroloop.theory.gaussian_rows import subsample_moments
 from ouroloop.theory.rows import Plan
 from ouroloop.theory.wasserstein import wasserstein
 
@@ -83,10 +84,14 @@ def _law(loop: SpecLoop, strength: float, ridge: float) -> gaussian.Moments | No
             return None
         options = {"sampler_distortion": loop.stretch, "ridge": ridge, "ddof": loop.ddof}
         return gaussian.moments(loop.rows, strength, **options)
-    regime, plain = loop.spec["regime"], loop.stretch == 1.0 and not ridge and corrects_nothing(loop.spec)
-    whole = regime.get("window") is None and regime.get("size") in (None, loop.n_real) and loop.ratio == 1.0
-    if regime["kind"] != "accumulate_subsample" or not (plain and whole) or loop.n_real < 1 + loop.ddof:
+    regime, plain = loop.spec["regime"], loop.stretch == 1.0 and corrects_nothing(loop.spec)
+    whole = regime.get("window") is None and regime.get("size") in (None, loop.n_real) and not ridge
+    if regime["kind"] != "accumulate_subsample" or not whole or guarded(loop.spec) or loop.n_real < 1 + loop.ddof:
         return None
+    if not (plain and loop.ratio == 1.0):
+        drawn = rows.drawn(loop.ratio, loop.n_real)
+        few = loop.ddof or not drawn or loop.generations > rows.MAX_GENERATIONS
+        return None if few else subsample_moments(loop.generations, loop.n_real, drawn, strength, loop.stretch)
     fits = (regime["kind"], np.arange(1, loop.generations + 2), loop.n_real, bool(loop.ddof))
     square, variance = gaussian.mean_squared_error(*fits), gaussian.variance(*fits)
     return gaussian.Moments(mean_square=np.asarray(square), variance=np.asarray(variance))

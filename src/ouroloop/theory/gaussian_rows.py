@@ -18,6 +18,7 @@ new one $a^2 E m^2$.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from ouroloop.theory import gaussian, rows
 from ouroloop.theory.arguments import share_of_model
 from ouroloop.theory.series import sum_of
 
-__all__ = ["MAX_SUBSAMPLED", "mean_squares"]
+__all__ = ["MAX_SUBSAMPLED", "mean_squares", "subsample_moments"]
 
 MAX_SUBSAMPLED = 100_000  # generations of accumulate_subsample, which is stepped
 
@@ -53,7 +54,8 @@ def mean_squares(
         found = _memoryless(regime, generations, n, drawn, a, stretch)
     elif regime == "accumulate_subsample":
         known = [t for t in generations if t <= rows.MAX_GENERATIONS]
-        found[: len(known)] = _picked(_subsampled(n, drawn, a, stretch), known, len(drawn))
+        squares = (square for square, _ in _subsampled(n, drawn, a, stretch))
+        found[: len(known)] = _picked(squares, known, len(drawn))
         for row, t in enumerate(generations):
             if plain and t <= MAX_SUBSAMPLED:
                 found[row, drawn == n] = gaussian.mean_squared_error(regime, t + 1, n)
@@ -71,6 +73,19 @@ def mean_squares(
             )
             found[: len(known), column] = path.mean_square[known]
     return found
+
+
+def subsample_moments(last: int, n: int, drawn: int, strength: float, stretch: float) -> gaussian.Moments:
+    """Moments of accumulate_subsample's models of n rows, by maximum likelihood, in generations 0..last.
+
+    Args:
+        n: real rows, and rows trained on. drawn: synthetic rows a generation.
+        strength, stretch: see `mean_squares`.
+    """
+    steps = _subsampled(n, np.array([float(drawn)]), share_of_model(strength), stretch)
+    with np.errstate(over="ignore", invalid="ignore"):
+        path = np.array([(square[0], second[0]) for square, second in islice(steps, last + 1)])
+    return gaussian.Moments(mean_square=path[:, 0], variance=path[:, 1] - path[:, 0])
 
 
 def _memoryless(regime: str, generations: Sequence[int], n: int, k: np.ndarray, a: float, stretch: float) -> np.ndarray:
@@ -126,12 +141,15 @@ def _accumulated(n: int, k: np.ndarray, a: float, stretch: float) -> Iterator[np
         total = total + k
 
 
-def _subsampled(n: int, k: np.ndarray, a: float, stretch: float) -> Iterator[np.ndarray]:
-    """Stepped: all rows so far, their mean square and mean product, and those that the next generation adds."""
+def _subsampled(n: int, k: np.ndarray, a: float, stretch: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Stepped: all rows so far, their mean square and mean product, and those that the next generation adds.
+
+    Yields $E m^2$ and the mean square M.
+    """
     total, second, product = np.full(len(k), float(n)), np.ones(len(k)), np.zeros(len(k))
     square = np.full(len(k), 1.0 / n)
     while True:
-        yield square
+        yield square, second
         row = a * (stretch * np.maximum(second - square, 0.0) + square) + 1.0 - a
         cross = a * (second / total + (1.0 - 1.0 / total) * product)
         size, share = total + k, k / (total + k)
