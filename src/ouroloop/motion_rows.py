@@ -52,6 +52,7 @@ class Row:
 def row_of(
     motion: Motion, before: np.ndarray, after: np.ndarray, verdict: Verdict, result: PhysicsResult | None
 ) -> Row:
+    """The line of a motion that the corrector was asked about; joints before and after, (T, 22, 3) in m."""
     row = Row(name=motion.name, frames=len(motion), fps=motion.fps, verdict=verdict.name.lower())
     row.distance_moved = float(np.linalg.norm(after - before, axis=-1).mean() * 1000.0)
     if result is not None:
