@@ -120,6 +120,28 @@ def test_a_draw_from_everything_at_any_ratio_with_ideal_correction(ratio: float,
         np.testing.assert_array_less(np.abs(got.mean(axis=0) - law.values), allowed * np.abs(law.values) + error)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 100])
+@pytest.mark.parametrize("bias", [1e-300, 1.0, 1e3, 1e150])
+@pytest.mark.parametrize("ratio", [1e-9, 0.5, 1e6])
+@pytest.mark.parametrize("strength", [0.0, 1.0, math.inf])
+def test_extreme_draws_from_everything_are_forecast_without_nan(
+    rows: int, bias: float, ratio: float, strength: float
+) -> None:
+    spec = Spec.from_mapping(
+        {
+            "generations": 100,
+            "data": {"kind": "gaussian", "n": rows, "held_out": HELD_OUT},
+            "generator": {"kind": "gaussian", "sampling_bias": bias},
+            "regime": {"kind": "accumulate_subsample", "synthetic_ratio": ratio},
+            "corrector": {"kind": "ideal", "correction_strength": strength},
+            "metrics": ["moments"],
+            "evaluation": {"n": GENERATED},
+        }
+    ).resolved()
+    for forecast in forecasts_for(spec, rows, 2):
+        assert (forecast.values >= 0.0).all(), forecast.metric
+
+
 def test_a_biased_loop_is_not_given_the_laws_of_a_faithful_one() -> None:
     faithful, biased = laws("fixed_real", 1.0), laws("fixed_real", 1.2)
     assert set(faithful) - set(biased) == {

@@ -112,10 +112,13 @@ def _sampled_moments(loop: SpecLoop, strength: float) -> Iterator[Forecast]:
     law = _law(loop, strength, ridge * effective / trace) if alike or not ridge else None
     if law is None:
         return
-    drawn = loop.stretch * law.variance
-    square = law.mean_square + drawn / measured + 1.0 / held_out
+    freedom = effective * (held_out - 1)  # of the held-out rows' variance, by which it is divided
     root = math.sqrt(2.0) * math.exp(math.lgamma((effective + 1) / 2) - math.lgamma(effective / 2))
-    values = math.sqrt(trace / effective) * root * np.sqrt(square)
+    with np.errstate(over="ignore"):  # an unstable loop beyond floating point
+        drawn = loop.stretch * law.variance
+        square = law.mean_square + drawn / measured + 1.0 / held_out
+        values = math.sqrt(trace / effective) * root * np.sqrt(square)
+        ratios = drawn * freedom / (freedom - 2.0) if freedom > 2 else None
     yield Forecast(
         metric="mean_error",
         label="Gaussian loop",
@@ -126,8 +129,7 @@ def _sampled_moments(loop: SpecLoop, strength: float) -> Iterator[Forecast]:
         values=values,
         error=_measured_error(loop, loop.rows, values, 0.05) if alike and loop.rows is not None else None,
     )
-    freedom = effective * (held_out - 1)  # of the held-out rows' variance, by which it is divided
-    if freedom > 2:
+    if ratios is not None:
         yield Forecast(
             metric="trace_ratio",
             label="Gaussian loop",
@@ -136,7 +138,7 @@ def _sampled_moments(loop: SpecLoop, strength: float) -> Iterator[Forecast]:
             note="for any number of rows, with the noise of the held-out ones"
             + ("" if alike else "; coordinates of different variance: many held-out rows"),
             units="",
-            values=drawn * freedom / (freedom - 2.0),
+            values=ratios,
         )
 
 

@@ -84,8 +84,9 @@ def subsample_moments(last: int, n: int, drawn: int, strength: float, stretch: f
     """
     steps = _subsampled(n, np.array([float(drawn)]), share_of_model(strength), stretch)
     with np.errstate(over="ignore", invalid="ignore"):
-        path = np.array([(square[0], second[0]) for square, second in islice(steps, last + 1)])
-    return gaussian.Moments(mean_square=path[:, 0], variance=path[:, 1] - path[:, 0])
+        path = np.array([(square[0], second[0] - square[0]) for square, second in islice(steps, last + 1)])
+    path = np.where(np.isfinite(path), np.maximum(path, 0.0), np.inf)  # an unstable loop beyond floating point
+    return gaussian.Moments(mean_square=path[:, 0], variance=path[:, 1])
 
 
 def _memoryless(regime: str, generations: Sequence[int], n: int, k: np.ndarray, a: float, stretch: float) -> np.ndarray:
