@@ -134,6 +134,9 @@ def test_a_study_is_not_written_among_other_things(tmp_path):
     with pytest.raises(StoreError, match=r"holds other things \(notes\.txt\); give a new or empty folder"):
         loop_commands.study("digits", out=out)
     assert [p.name for p in out.iterdir()] == ["notes.txt"]
+    with pytest.raises(StoreError, match=r"notes\.txt: is a file; give a new or empty folder"):
+        loop_commands.study("digits", out=out / "notes.txt")
+    assert (out / "notes.txt").read_text() == "mine"
 
 
 def test_the_quick_demo_and_the_whole_one_have_folders_of_their_own(monkeypatch):

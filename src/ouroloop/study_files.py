@@ -68,11 +68,13 @@ def check_unchanged(study: Study, out: Path, cells: Sequence[tuple[Path, Mapping
 
 
 def check_own(study: Study, out: Path) -> None:
-    """Refuse a directory that holds no study, but things that the study would not put there.
+    """Refuse a file, and a directory that holds no study, but things that the study would not put there.
 
     Raises:
         StoreError: it names some of them.
     """
+    if out.exists() and not out.is_dir():
+        raise StoreError(f"{out}: is a file; give a new or empty folder with -o")
     names = {STUDY, "report.html", ".generation-0", *(arm.name for arm in study.arms)}
     other = [] if (out / STUDY).is_file() or not out.is_dir() else sorted({p.name for p in out.iterdir()} - names)
     if other:
